@@ -1,0 +1,219 @@
+"""Profiles: the frozen recipe of every stage, by name.
+
+Every number that decides a run has its one home here. A profile is plain data: notebooks, the command line and the
+workflow read it, nothing writes to it. ``paper`` holds the settings of the authors' released code (paper, sections on
+training details); ``cpu`` is the default of this book; ``smoke`` proves the plumbing and claims nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+ARMS = ("vanilla", "bridge")
+
+
+@dataclass(frozen=True)
+class TaskRecipe:
+    """Problems of one task: which generator, how they are worded, and how large they are.
+
+    Operation ranges are inclusive. ``options`` are keyword arguments of the generator's config
+    (:class:`bi.tasks.igsm.IGSMConfig`), stored as a tuple of pairs so that the recipe stays hashable.
+    """
+
+    task: str = "igsm"
+    wording: str = "compact"
+    train_ops: tuple[int, int] = (3, 5)
+    id_ops: tuple[int, int] = (5, 5)
+    ood_ops: tuple[int, int] = (6, 6)
+    sft_rows: int = 2000
+    rl_prompts: int = 4000
+    test_problems: int = 300
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class BehaviorRates:
+    """How often each behaviour is injected (released settings of the BRIDGE data).
+
+    ``reflection``: probability before each step but the first and the last. ``redundant``: probability that the node
+    attempted is not needed for the answer. ``analysis``: probability by number of parents (the last entry covers all
+    larger numbers). ``subgoal``: probability per step. ``strict``: reflect only on locked nodes; the released data
+    simply solves the node when a jump lands on a solvable one.
+    """
+
+    reflection: float = 0.1
+    redundant: float = 0.3
+    analysis: tuple[float, ...] = (0.0, 0.1, 0.4, 0.8, 1.0)
+    subgoal: float = 1.0
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class SFTRecipe:
+    """Supervised fine-tuning (loss on the completion only)."""
+
+    epochs: int = 5
+    batch_size: int = 128
+    learning_rate: float = 5e-6
+    scheduler: str = "constant"
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.01
+    max_length: int = 2048
+    micro_batch_size: int = 8
+    save_every: int = 50
+
+
+@dataclass(frozen=True)
+class GRPORecipe:
+    """Group relative policy optimisation, one on-policy update per batch of ``prompts`` x ``rollouts``.
+
+    ``epsilon`` is the clip range, ``beta`` the weight of the KL term, ``format_reward`` an extra reward for the answer
+    format, ``max_sample_kl`` masks samples whose KL to the reference exceeds it (``None``: off). ``loss_type`` and
+    ``scale_rewards`` are TRL's names.
+    """
+
+    prompts: int = 32
+    rollouts: int = 32
+    steps: int = 200
+    learning_rate: float = 1e-6
+    temperature: float = 1.0
+    epsilon: float = 0.2
+    beta: float = 1e-3
+    max_prompt_length: int = 512
+    max_completion_length: int = 2560
+    loss_type: str = "grpo"
+    scale_rewards: str = "group"
+    max_grad_norm: float = 1.0
+    format_reward: float = 0.0
+    max_sample_kl: float | None = None
+    micro_batch_size: int = 32
+    save_every: int = 20
+
+
+@dataclass(frozen=True)
+class InfluenceRecipe:
+    """Co-influence of the SFT checkpoint: ``prompts`` training prompts on ``prompts`` target prompts of each split."""
+
+    prompts: int = 64
+    rollouts: int = 16
+    bootstrap: int = 2000
+
+
+@dataclass(frozen=True)
+class EvalRecipe:
+    """Sampled evaluation: ``samples`` completions a problem at ``temperature``; pass@k for each k <= samples."""
+
+    samples: int = 4
+    temperature: float = 1.0
+    pass_at: tuple[int, ...] = (1, 4)
+    bootstrap: int = 2000
+    batch_size: int = 256
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """A starting checkpoint and what the paper changes for it (fields of :class:`GRPORecipe`)."""
+
+    name: str
+    grpo: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All that ``make reproduce PROFILE=name`` needs to know."""
+
+    name: str
+    models: tuple[ModelRecipe, ...]
+    seeds: tuple[int, ...]
+    task: TaskRecipe
+    rates: BehaviorRates = BehaviorRates()
+    sft: SFTRecipe = SFTRecipe()
+    grpo: GRPORecipe = GRPORecipe()
+    influence: InfluenceRecipe = InfluenceRecipe()
+    evaluation: EvalRecipe = EvalRecipe()
+    arms: tuple[str, ...] = ARMS
+    note: str = field(default="", compare=False)
+
+    def grpo_for(self, model: str) -> GRPORecipe:
+        """The GRPO recipe with the changes that ``model`` asks for; raises ``ValueError`` for an unknown model."""
+        for entry in self.models:
+            if entry.name == model:
+                return dataclasses.replace(self.grpo, **dict(entry.grpo))
+        raise ValueError(f"profile {self.name!r} has no model {model!r}; it has {[m.name for m in self.models]}")
+
+
+TINY_BASE = "models/tiny-base"
+COMPACT = (("modulus", 23), ("compact", True))
+
+SMOKE = Profile(
+    name="smoke",
+    models=(ModelRecipe(TINY_BASE),),
+    seeds=(0,),
+    task=TaskRecipe(train_ops=(2, 3), id_ops=(3, 3), ood_ops=(4, 4), sft_rows=64, rl_prompts=32, test_problems=16,
+                    options=COMPACT),
+    sft=SFTRecipe(epochs=1, batch_size=16, learning_rate=7e-4, max_length=512, micro_batch_size=16, save_every=2),
+    grpo=GRPORecipe(prompts=4, rollouts=4, steps=3, learning_rate=1e-4, epsilon=1.0, beta=0.0, max_prompt_length=320,
+                    max_completion_length=96, micro_batch_size=16, save_every=1),
+    influence=InfluenceRecipe(prompts=8, rollouts=4, bootstrap=200),
+    evaluation=EvalRecipe(samples=2, pass_at=(1, 2), bootstrap=200),
+    note="a few minutes; proves the plumbing and claims nothing",
+)
+
+CPU = Profile(
+    name="cpu",
+    models=(ModelRecipe(TINY_BASE),),
+    seeds=(0, 1, 2),
+    task=TaskRecipe(options=COMPACT),
+    sft=SFTRecipe(epochs=3, batch_size=32, learning_rate=7e-4, max_length=512, micro_batch_size=32, save_every=40),
+    grpo=GRPORecipe(prompts=16, rollouts=16, steps=120, learning_rate=1e-4, epsilon=1.0, beta=0.0,
+                    max_prompt_length=320, max_completion_length=192, micro_batch_size=64, save_every=20),
+    influence=InfluenceRecipe(prompts=64, rollouts=16),
+    note="two cores; real claims on the book-size model",
+)
+
+GPU = Profile(
+    name="gpu",
+    models=(ModelRecipe("models/gpu-base"),),
+    seeds=(0, 1, 2),
+    task=TaskRecipe(wording="english", train_ops=(8, 12), id_ops=(12, 12), ood_ops=(15, 15), sft_rows=2000,
+                    rl_prompts=10_000, test_problems=500),
+    sft=SFTRecipe(learning_rate=1e-4, epochs=3),
+    grpo=GRPORecipe(learning_rate=1e-5, max_prompt_length=1024, max_completion_length=2048),
+    evaluation=EvalRecipe(samples=16, pass_at=(1, 4, 16)),
+    note="one GPU; a model of 25-100 M parameters on worded problems",
+)
+
+PAPER = Profile(
+    name="paper",
+    models=(
+        ModelRecipe("Qwen/Qwen2.5-1.5B"),
+        ModelRecipe("Qwen/Qwen2.5-3B", grpo=(("steps", 100),)),
+        ModelRecipe("meta-llama/Llama-3.2-1B-Instruct",
+                    grpo=(("format_reward", 0.05), ("beta", 0.01), ("max_grad_norm", 0.2), ("max_sample_kl", 0.15))),
+    ),
+    seeds=(0, 1, 2),
+    task=TaskRecipe(wording="english", train_ops=(15, 20), id_ops=(20, 20), ood_ops=(25, 25), sft_rows=2000,
+                    rl_prompts=10_000, test_problems=500),
+    evaluation=EvalRecipe(samples=16, pass_at=(1, 4, 16)),
+    note="the paper's models, data sizes and released recipes; needs hub access and two 80 GB GPUs",
+)
+
+PROFILES = {profile.name: profile for profile in (SMOKE, CPU, GPU, PAPER)}
+
+
+def get_profile(name: str) -> Profile:
+    """The profile called ``name``; raises ``ValueError`` that lists the known ones."""
+    if name not in PROFILES:
+        raise ValueError(f"unknown profile {name!r}; choose one of {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
+def digest(recipe: Any) -> str:
+    """Twelve hex digits that change exactly when a field of ``recipe`` (a dataclass or plain data) changes."""
+    data = dataclasses.asdict(recipe) if dataclasses.is_dataclass(recipe) and not isinstance(recipe, type) else recipe
+    text = json.dumps(data, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
