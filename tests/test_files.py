@@ -108,7 +108,7 @@ def test_a_write_that_hits_the_size_limit_leaves_no_file(tmp_path):
             "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
             "with atomic_write(sys.argv[1], 'wb') as handle: handle.write(b'x' * 10000)")
-    run = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.bin")], capture_output=True, text=True, check=False)
+    run = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.bin")], capture_output=True, text=True)
     assert run.returncode != 0 and "OSError" in run.stderr and names(tmp_path) == []
 
 
