@@ -1,0 +1,119 @@
+# Everything the project does, one word each. `make` alone lists the words.
+#
+# The first call makes .venv and installs the exact set of constraints.txt into it, torch before anything else (asked
+# for together with the rest, a newer build of several GB may come). pip's own settings (PIP_INDEX_URL,
+# PIP_FIND_LINKS, pip.conf) are respected, so a local or CPU-only build of torch is used where pip can see one.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PROFILE ?= cpu
+GRID ?=
+ARGS ?=
+INSTALLER ?= auto
+PYTHON ?=
+
+PY := .venv/bin/python
+EXTRAS := book,dev
+# torch pins its own CUDA libraries exactly; Windows, a browser's Python and PyPy are not supported here.
+ELSEWHERE := ^(nvidia-|cuda-|triton)|; sys_platform == 'win32'|== '(emscripten|pypy)'
+PACKAGES := -c constraints.txt -e '.[$(EXTRAS)]'
+
+# One thread a process and one process a core: with more, processes on a busy machine slow each other down many times.
+OMP_NUM_THREADS ?= 1
+TOKENIZERS_PARALLELISM ?= false
+HF_HUB_OFFLINE ?= $(if $(filter paper,$(PROFILE)),0,1)
+JUPYTER_PLATFORM_DIRS ?= 1
+PIP_DISABLE_PIP_VERSION_CHECK := 1
+export OMP_NUM_THREADS TOKENIZERS_PARALLELISM HF_HUB_OFFLINE JUPYTER_PLATFORM_DIRS PIP_DISABLE_PIP_VERSION_CHECK
+unexport PYTHONHASHSEED PYTHONPATH
+
+# The stamp's name is a checksum of what was asked for and where, and it is written last: present means complete and
+# up to date, whatever the files' times say. A folder without any stamp is an interrupted set-up and is made anew.
+STAMP := .venv/.ready-$(shell { pwd; cat pyproject.toml constraints.txt; } | cksum | cut -d' ' -f1)
+
+.PHONY: help venv .venv test test-slow reproduce book base lint lock clean distclean
+
+help: ## List these commands
+	@echo 'usage: make COMMAND [PROFILE=smoke|cpu|gpu|paper]'
+	@echo
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo 'PROFILE=$(PROFILE)   size of the run; smoke takes minutes and claims nothing, cpu is the default'
+	@echo 'GRID=FOLDER   a Snakemake profile: the same run on a cluster        ARGS="..."   more options for pytest'
+	@echo 'PYTHON=PATH   the Python 3.11 or 3.12 that .venv is made from        INSTALLER=pip   do without uv'
+
+test: $(STAMP) ## Run the fast tests
+	@$(PY) -m pytest -q $(ARGS)
+
+test-slow: $(STAMP) ## Run the tests that train or build
+	@$(PY) -m pytest -q -m slow $(ARGS)
+
+reproduce: $(STAMP) ## Run everything, from problems to the published book; resumes where it stopped
+	@$(PY) -m workflow.run reproduce --profile $(PROFILE) $(if $(GRID),--grid $(GRID))
+
+book: $(STAMP) ## Render the book from the committed results, without training
+	@$(PY) -m workflow.run book --profile $(PROFILE)
+
+base: $(STAMP) ## Train the base model models/tiny-base anew
+	@$(PY) -m bi.training.pretrain --out models/tiny-base
+
+lint: $(STAMP) ## Check style and types
+	@$(PY) -m ruff check .
+	@$(PY) -m pyright
+
+venv .venv: $(STAMP) ## Set up .venv (every command above does this first, once)
+	@:
+
+clean: ## Remove the built book, the smoke run and the caches
+	@$(call remove,_build runs/smoke .pytest_cache .ruff_cache .snakemake bi.egg-info)
+	@find bi tests workflow book -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean ## Remove .venv and every run as well
+	@$(call remove,.venv runs)
+
+lock: $(STAMP) ## Work out constraints.txt and environment.yml anew from pyproject.toml (maintainers)
+	@cp constraints.txt .constraints.new
+	@$(or $(shell command -v uv),.venv/bin/uv) pip compile -q --all-extras --universal --no-header --no-annotate \
+	  $(ARGS) -o .constraints.new pyproject.toml
+	@{ sed -n '/^#/p' constraints.txt; grep -v -E "$(ELSEWHERE)" .constraints.new; } > .constraints.all
+	@mv .constraints.all constraints.txt && rm .constraints.new
+	@{ sed '/- pip:/q' environment.yml; sed -n 's/^[a-zA-Z]/      - &/p' constraints.txt; echo '      - -e .'; } \
+	  > .environment.new && mv .environment.new environment.yml
+
+define remove
+for path in $(1); do if [ -e "$$path" ]; then rm -rf "$$path" && echo "removed $$path"; fi; done
+endef
+
+$(STAMP):
+	@set -eu; \
+	if [ "$$(cat .venv/.ready-* 2>/dev/null)" = "$$PWD" ] && $(PY) -c '' 2>/dev/null; then \
+	  echo 'Updating .venv: what it should hold has changed'; \
+	  rm -f .venv/.ready-*; \
+	else \
+	  for python in $(or $(PYTHON),python3.11 python3.12 python3); do \
+	    if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
+	      2>/dev/null; then found="$$python"; break; fi; \
+	  done; \
+	  if [ -z "$${found:-}" ]; then \
+	    echo 'error: no usable Python among: $(or $(PYTHON),python3.11 python3.12 python3)' >&2; \
+	    echo 'Python 3.11 or 3.12 with its venv module is needed (on Debian: apt install python3-venv).' >&2; \
+	    echo 'If it lives elsewhere: make $(or $(MAKECMDGOALS),venv) PYTHON=/path/to/python3.11' >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "Setting up .venv with $$("$$found" --version), once; this takes a minute or a few"; \
+	  "$$found" -m venv --clear --prompt bi .venv; \
+	fi; \
+	$(PY) -m pip install -q -c constraints.txt torch; \
+	uv=; \
+	if [ '$(INSTALLER)' != pip ]; then \
+	  uv="$$(command -v uv || true)"; \
+	  if [ -z "$$uv" ] && $(PY) -m pip install -q uv 2>/dev/null; then uv=.venv/bin/uv; fi; \
+	fi; \
+	if [ -z "$$uv" ] || ! "$$uv" pip install -q --python $(PY) $(PACKAGES); then \
+	  echo 'Going on with pip, which is slower'; \
+	  $(PY) -m pip install -q $(PACKAGES); \
+	fi; \
+	$(PY) -m pip check > .venv/pip-check || { cat .venv/pip-check; exit 1; }; \
+	pwd > $@
