@@ -1,0 +1,1 @@
+"""Traces (chains of thought), behaviours injected into them, and how both are worded. Nothing here imports torch."""

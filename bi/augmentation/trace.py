@@ -1,0 +1,108 @@
+"""A trace: the chain of thought as data, before it has words.
+
+Three kinds of step exist. ``solve`` computes a quantity whose parents are all solved. ``reflect`` starts on a locked
+quantity, notices the first parent that is not solved yet, and goes back. ``recall`` names a quantity again that a jump
+has solved ahead of its turn.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from bi.tasks.problem import Problem, Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the chain of thought.
+
+    ``analysis``: the definition is restated before it is used. ``subgoal``: the arithmetic is expanded one binary
+    operation at a time (only on formulas with two or more of them, where there is something to expand). ``phrase``:
+    which of the wording's phrasings is used.
+    """
+
+    name: str
+    kind: Literal["solve", "reflect", "recall"] = "solve"
+    analysis: bool = False
+    subgoal: bool = False
+    phrase: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Steps in written order; the last one solves the target."""
+
+    steps: tuple[Step, ...]
+
+
+def first_unsolved(quantity: Quantity, solved: set[str] | dict[str, int]) -> str | None:
+    """The first parent, in written order, that is not solved yet; ``None`` when the quantity is unlocked."""
+    return next((parent for parent in quantity.parents if parent not in solved), None)
+
+
+def topological_order(problem: Problem, rng: random.Random) -> list[str]:
+    """A random order of the needed quantities in which parents come first; each step is uniform over the unlocked ones.
+
+    The target is the only needed quantity without a needed child, so it comes last.
+    """
+    waiting = {name: set(problem.by_name[name].parents) for name in sorted(problem.needed)}
+    order: list[str] = []
+    unlocked = [name for name, parents in waiting.items() if not parents]
+    while unlocked:
+        name = unlocked.pop(rng.randrange(len(unlocked)))
+        order.append(name)
+        for child, parents in waiting.items():
+            if name in parents:
+                parents.remove(name)
+                if not parents:
+                    unlocked.append(child)
+    return order
+
+
+def plain_trace(problem: Problem, rng: random.Random) -> Trace:
+    """The vanilla chain of thought: every needed quantity once, in a random topological order, without behaviours."""
+    return Trace(tuple(Step(name) for name in topological_order(problem, rng)))
+
+
+def draw_phrases(trace: Trace, phrases: int, rng: random.Random) -> Trace:
+    """``trace`` with one of ``phrases`` phrasings drawn for every step."""
+    return Trace(tuple(replace(step, phrase=rng.randrange(phrases)) for step in trace.steps))
+
+
+def check_trace(trace: Trace, problem: Problem) -> None:
+    """Raise ``ValueError`` that names the first step that is not legal, or the target if the trace does not end there."""
+    solved: set[str] = set()
+    for index, step in enumerate(trace.steps):
+        fault = _fault(step, problem, solved)
+        if fault:
+            raise ValueError(f"step {index + 1} ({step.kind} {step.name!r}): {fault}")
+        if step.kind == "solve":
+            solved.add(step.name)
+    if not trace.steps or trace.steps[-1].name != problem.target or problem.target not in solved:
+        raise ValueError(f"the trace does not end with the target {problem.target!r}")
+
+
+def _fault(step: Step, problem: Problem, solved: set[str]) -> str | None:
+    quantity = problem.by_name.get(step.name)
+    if quantity is None:
+        return "the problem has no such quantity"
+    missing = first_unsolved(quantity, solved)
+    if step.kind == "solve" and missing:
+        return f"its parent {missing!r} is not solved yet"
+    if step.kind == "reflect" and not missing:
+        return "a reflection needs a locked quantity, and this one is unlocked"
+    if step.kind == "recall" and step.name not in solved:
+        return "a recall needs a solved quantity"
+    return None
+
+
+def solved_before(trace: Trace, problem: Problem) -> Iterator[tuple[Step, dict[str, int]]]:
+    """Each step with the values that are known before it (the same growing dictionary every time)."""
+    values: dict[str, int] = {}
+    for step in trace.steps:
+        yield step, values
+        if step.kind == "solve":
+            values[step.name] = problem.by_name[step.name].value

@@ -1,0 +1,1 @@
+"""Problems as directed acyclic graphs of quantities. Nothing here imports torch."""

@@ -1,0 +1,167 @@
+"""A reasoning problem: a graph of quantities, what the question states of it, and what it asks for.
+
+A problem is complete before it is spoken: quantities, formulas, values, the order of the premises and the answer are
+fixed here, and wording a problem (``bi.augmentation.wording``) draws nothing and changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bi.tasks.expression import Expr, Num, Op, Ref, evaluate, operations, references
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One node: its name, its formula over its parents, its value, and whether the question states the formula.
+
+    A quantity that is not stated follows from the structure that the question describes (a category total in iGSM).
+    """
+
+    name: str
+    formula: Expr
+    value: int
+    stated: bool = True
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Names in the formula, each once, in the order in which they are written."""
+        return tuple(dict.fromkeys(references(self.formula)))
+
+    @property
+    def operations(self) -> int:
+        """Operations of the formula by iGSM's count."""
+        return operations(self.formula)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A graph of quantities in topological order, the premises in stated order, and the target.
+
+    Build one with :func:`build_problem`, which sorts and evaluates; the fields are then consistent by construction.
+    ``modulus`` is ``None`` for ordinary integers.
+    """
+
+    task: str
+    quantities: tuple[Quantity, ...]
+    premises: tuple[str, ...]
+    target: str
+    modulus: int | None = None
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Quantity]:
+        """Quantities by name."""
+        return {quantity.name: quantity for quantity in self.quantities}
+
+    @property
+    def answer(self) -> int:
+        """Value of the target."""
+        return self.by_name[self.target].value
+
+    @cached_property
+    def needed(self) -> frozenset[str]:
+        """The target and its ancestors: what a solution must compute. All other quantities are redundant."""
+        found = {self.target}
+        for quantity in reversed(self.quantities):
+            if quantity.name in found:
+                found.update(quantity.parents)
+        return frozenset(found)
+
+    @property
+    def n_ops(self) -> int:
+        """Operations needed for the answer by iGSM's count (an assignment counts as one)."""
+        return sum(quantity.operations for quantity in self.quantities if quantity.name in self.needed)
+
+    @property
+    def redundant(self) -> tuple[str, ...]:
+        """Names of the quantities that the answer does not need, in topological order."""
+        return tuple(quantity.name for quantity in self.quantities if quantity.name not in self.needed)
+
+    def key(self) -> str:
+        """Canonical key, 16 hex digits: equal for problems that differ only in names, in the order of the premises,
+        in the order of the operands of a sum or product, or in redundant quantities."""
+        codes: dict[str, str] = {}
+        for quantity in self.quantities:
+            codes[quantity.name] = _digest(_canonical(quantity.formula, codes))
+        shared = sorted(codes[name] for name in self.needed)
+        return _digest("|".join((self.task, str(self.modulus), codes[self.target], *shared)))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _canonical(expr: Expr, codes: Mapping[str, str]) -> str:
+    if isinstance(expr, Num):
+        return str(expr.value)
+    if isinstance(expr, Ref):
+        return codes[expr.name]
+    parts = [_canonical(arg, codes) for arg in expr.args]
+    return f"({expr.symbol} {' '.join(parts if expr.symbol == '-' else sorted(parts))})"
+
+
+def build_problem(
+    task: str,
+    formulas: Mapping[str, Expr],
+    premises: Sequence[str],
+    target: str,
+    modulus: int | None = None,
+) -> Problem:
+    """Sort, evaluate and freeze: a problem whose ``premises`` are stated in that order.
+
+    ``formulas`` maps names to formulas; names absent from ``premises`` are quantities that the question implies. The
+    topological order is a function of the content alone (depth first, in the order of the premises), so that reading
+    a worded problem gives the same object back. Raises ``ValueError`` for a cycle, an unknown name or a target without
+    a formula.
+    """
+    stated = frozenset(premises)
+    values: dict[str, int] = {}
+    quantities = []
+    for name in _depth_first(formulas, (*premises, target)):
+        values[name] = evaluate(formulas[name], values, modulus)
+        quantities.append(Quantity(name, formulas[name], values[name], name in stated))
+    return Problem(task, tuple(quantities), tuple(premises), target, modulus)
+
+
+def _depth_first(formulas: Mapping[str, Expr], roots: Iterable[str]) -> list[str]:
+    """Names in an order in which parents precede children."""
+    order: dict[str, None] = {}
+    open_names: set[str] = set()
+    for root in roots:
+        stack = [(root, False)]
+        while stack:
+            name, parents_done = stack.pop()
+            if parents_done:
+                open_names.discard(name)
+                order[name] = None
+                continue
+            if name in order:
+                continue
+            if name in open_names:
+                raise ValueError(f"the quantity {name!r} depends on itself; a problem must be acyclic")
+            if name not in formulas:
+                raise ValueError(f"the quantity {name!r} has no formula; state it or define it by the structure")
+            open_names.add(name)
+            stack.append((name, True))
+            stack.extend((parent, False) for parent in reversed(list(references(formulas[name]))) if parent not in order)
+    return list(order)
+
+
+def rename(problem: Problem, names: Mapping[str, str], premises: Sequence[str]) -> Problem:
+    """The same graph under other names, stating ``premises`` (new names) in that order.
+
+    Naming an implied quantity among the premises states its definition too.
+    """
+    formulas = {names[quantity.name]: _rename_expr(quantity.formula, names) for quantity in problem.quantities}
+    return build_problem(problem.task, formulas, premises, names[problem.target], problem.modulus)
+
+
+def _rename_expr(expr: Expr, names: Mapping[str, str]) -> Expr:
+    if isinstance(expr, Ref):
+        return Ref(names[expr.name])
+    if isinstance(expr, Op):
+        return Op(expr.symbol, tuple(_rename_expr(arg, names) for arg in expr.args))
+    return expr

@@ -1,0 +1,163 @@
+"""Names for worded iGSM problems: worlds of four layers, four categories a layer, five names a category.
+
+Owners contain items of the next layer (a street has buildings, a building has rooms, ...). Every name and every
+category is unique over all worlds and none holds an apostrophe, so that ``X's Y`` splits in one way only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class World:
+    """Layers from the largest owners to the smallest items; each maps a category to its names."""
+
+    name: str
+    layers: tuple[Mapping[str, Sequence[str]], ...]
+
+    @cached_property
+    def place(self) -> Mapping[str, tuple[int, str, int]]:
+        """Where a name stands: (layer, category, index within the category)."""
+        return {
+            name: (depth, category, index)
+            for depth, layer in enumerate(self.layers)
+            for category, names in layer.items()
+            for index, name in enumerate(names)
+        }
+
+    @cached_property
+    def category_layer(self) -> Mapping[str, int]:
+        """Layer of each category name."""
+        return {category: depth for depth, layer in enumerate(self.layers) for category in layer}
+
+
+def _layer(text: str) -> dict[str, tuple[str, ...]]:
+    """Read ``Category: Name, Name, ...`` lines."""
+    rows = (line.split(":") for line in text.strip().splitlines())
+    return {category.strip(): tuple(name.strip() for name in names.split(",")) for category, names in rows}
+
+
+HARBOR = World(
+    "harbor",
+    (
+        _layer("""
+            Coastal Town: Saltmere, Gull Point, Anchor Bay, Driftwood Cove, Pearl Landing
+            River Town: Willow Ford, Millbrook, Otter Crossing, Reedbank, Stonebridge
+            Hill Town: Highfield, Larkspur Ridge, Cedar Summit, Windy Knoll, Foxglove Rise
+            Island Town: Palm Haven, Coral Cay, Turtle Isle, Lagoon End, Monsoon Rock
+        """),
+        _layer("""
+            Workshop: Boat Yard, Sail Loft, Rope Walk, Net House, Cooper Shed
+            Market Hall: Fish Hall, Spice Hall, Flower Hall, Cloth Hall, Tea Hall
+            Warehouse: North Depot, Grain Store, Timber Store, Cold Store, Bonded Store
+            Inn: Lantern Inn, Compass Inn, Mermaid Inn, Captain Inn, Harbor Inn
+        """),
+        _layer("""
+            Crate: Oak Crate, Pine Crate, Steel Crate, Wicker Crate, Cedar Crate
+            Barrel: Red Barrel, Blue Barrel, Tall Barrel, Squat Barrel, Ringed Barrel
+            Chest: Iron Chest, Painted Chest, Camphor Chest, Carved Chest, Leather Chest
+            Basket: Reed Basket, Lidded Basket, Round Basket, Shallow Basket, Willow Basket
+        """),
+        _layer("""
+            Fruit: Mango, Lime, Apricot, Quince, Fig
+            Spice: Clove, Nutmeg, Saffron Thread, Cardamom Pod, Peppercorn
+            Tool: Chisel, Mallet, Marlinspike, Caulking Iron, Sail Needle
+            Trinket: Glass Bead, Copper Coin, Shell Button, Silver Bell, Jade Ring
+        """),
+    ),
+)
+
+ORCHESTRA = World(
+    "orchestra",
+    (
+        _layer("""
+            Concert Hall: Aurora Hall, Beacon Hall, Cascade Hall, Meridian Hall, Solstice Hall
+            Theatre: Garden Theatre, Lyric Theatre, Marble Theatre, Orpheum Theatre, Velvet Theatre
+            Conservatory: Ashwood Conservatory, Birchwood Conservatory, Elmwood Conservatory, Oakwood Conservatory, Rosewood Conservatory
+            Festival: Spring Festival, Summer Festival, Autumn Festival, Winter Festival, Midnight Festival
+        """),
+        _layer("""
+            Ensemble: String Quartet, Wind Quintet, Brass Octet, Piano Trio, Percussion Group
+            Choir: Chamber Choir, Gospel Choir, Youth Choir, Opera Choir, Folk Choir
+            Dance Company: Ballet Company, Tango Company, Flamenco Company, Tap Company, Waltz Company
+            Band: Jazz Band, Marching Band, Swing Band, Bluegrass Band, Steel Band
+        """),
+        _layer("""
+            String Case: Violin Case, Viola Case, Cello Case, Harp Case, Lute Case
+            Wind Case: Flute Case, Oboe Case, Clarinet Case, Bassoon Case, Piccolo Case
+            Brass Case: Trumpet Case, Horn Case, Trombone Case, Tuba Case, Cornet Case
+            Score Box: Sonata Box, Fugue Box, March Box, Nocturne Box, Overture Box
+        """),
+        _layer("""
+            Accessory: Rosin Cake, Tuning Fork, Chin Rest, Metronome, Music Stand
+            Spare Part: Bridge Piece, Tuning Peg, Valve Spring, Key Pad, Reed Cap
+            Cleaning Kit: Polish Cloth, Swab Stick, Oil Bottle, Brush Set, Dust Cover
+            Keepsake: Ticket Stub, Program Leaflet, Signed Photo, Ribbon Badge, Dried Rose
+        """),
+    ),
+)
+
+OBSERVATORY = World(
+    "observatory",
+    (
+        _layer("""
+            Research Station: Polar Station, Desert Station, Summit Station, Valley Station, Orbital Station
+            Space Center: Apollo Center, Gemini Center, Mercury Center, Voyager Center, Pioneer Center
+            Observatory: Alpine Observatory, Canyon Observatory, Mesa Observatory, Tundra Observatory, Volcano Observatory
+            Academy: Copernicus Academy, Galileo Academy, Kepler Academy, Hypatia Academy, Herschel Academy
+        """),
+        _layer("""
+            Laboratory: Optics Lab, Plasma Lab, Robotics Lab, Geology Lab, Cryogenics Lab
+            Dome: East Dome, West Dome, Central Dome, Twin Dome, Mirror Dome
+            Library: Star Library, Map Library, Chart Library, Data Library, Archive Library
+            Hangar: Shuttle Hangar, Rover Hangar, Probe Hangar, Drone Hangar, Balloon Hangar
+        """),
+        _layer("""
+            Instrument: Refractor, Spectrograph, Photometer, Radio Dish, Infrared Camera
+            Rover: Dust Rover, Ice Rover, Lava Rover, Crater Rover, Dune Rover
+            Cabinet: Lens Cabinet, Mirror Cabinet, Filter Cabinet, Cable Cabinet, Sample Cabinet
+            Console: Pilot Console, Signal Console, Weather Console, Orbit Console, Safety Console
+        """),
+        _layer("""
+            Component: Gear Wheel, Copper Coil, Sensor Chip, Ball Bearing, Circuit Board
+            Crystal: Quartz Crystal, Ruby Crystal, Sapphire Crystal, Garnet Crystal, Topaz Crystal
+            Fastener: Hex Bolt, Wing Nut, Flat Washer, Wood Screw, Snap Ring
+            Document: Star Chart, Log Book, Field Note, Blueprint Sheet, Test Report
+        """),
+    ),
+)
+
+FOREST = World(
+    "forest",
+    (
+        _layer("""
+            Nature Reserve: Amberwood Reserve, Bluebell Reserve, Fernhill Reserve, Mistvale Reserve, Thornfield Reserve
+            National Park: Bear Creek Park, Eagle Peak Park, Granite Falls Park, Silver Lake Park, Sunset Mesa Park
+            Botanic Garden: Azalea Garden, Camellia Garden, Jasmine Garden, Magnolia Garden, Wisteria Garden
+            Wildlife Refuge: Badger Refuge, Heron Refuge, Lynx Refuge, Marten Refuge, Stork Refuge
+        """),
+        _layer("""
+            Grove: Aspen Grove, Beech Grove, Hazel Grove, Maple Grove, Spruce Grove
+            Meadow: Clover Meadow, Daisy Meadow, Poppy Meadow, Thistle Meadow, Yarrow Meadow
+            Pond: Frog Pond, Lily Pond, Newt Pond, Turtle Pond, Willow Pond
+            Trail: Canyon Trail, Cliff Trail, Ravine Trail, Ridge Trail, Waterfall Trail
+        """),
+        _layer("""
+            Bird: Blue Jay, Kingfisher, Nuthatch, Owl, Woodpecker
+            Mammal: Chipmunk, Hedgehog, Red Squirrel, Shrew, Vole
+            Insect: Beetle, Cricket, Dragonfly, Ladybug, Moth
+            Shrub: Bilberry Shrub, Elder Shrub, Gorse Shrub, Heather Shrub, Juniper Shrub
+        """),
+        _layer("""
+            Marking: Black Stripe, Golden Patch, Gray Spot, Green Band, White Ring
+            Seed: Acorn, Beechnut, Maple Key, Pine Nut, Sunflower Seed
+            Nest Item: Down Feather, Dry Twig, Moss Tuft, Spider Silk, Straw Stem
+            Parasite: Feather Mite, Flea, Gall Wasp, Louse, Tick
+        """),
+    ),
+)
+
+WORLDS = (HARBOR, ORCHESTRA, OBSERVATORY, FOREST)
