@@ -1,0 +1,79 @@
+"""What the result of a stage depends on, as short digests: code, recipe values, starting model.
+
+A digest that differs from the one of the last run reruns the stage. The recipe values are those that the notebook
+reads: every ``recipe.field`` in its code, so nothing has to be listed twice.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from bi.files import file_digest
+from bi.recipes import Profile, digest
+from workflow.sources import code_digest, notebook_code
+
+RECIPE = "recipe"
+MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
+
+
+def stage_key(notebook: Path, profile: Profile, model: str | None, root: Path) -> dict[str, str]:
+    """Digests of ``code``, ``recipe`` and ``base`` (the starting model; empty for a stage without one)."""
+    return {
+        "code": code_digest(notebook, root),
+        "recipe": digest(recipe_values(notebook, profile, model)),
+        "base": model_digest(model, root) if model else "",
+    }
+
+
+def recipe_values(notebook: Path, profile: Profile, model: str | None) -> dict[str, Any]:
+    """The recipe values that a notebook reads, by dotted name, for example ``task.wording``.
+
+    ``recipe.grpo_for(model)`` stands for the GRPO recipe of that model. Raises ``ValueError`` if the notebook uses
+    ``recipe`` as a whole, because then it could depend on anything.
+    """
+    tree = ast.parse(notebook_code(notebook))
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    values = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id == RECIPE and isinstance(node.ctx, ast.Load):
+            chain = _chain(node, parents)
+            if not chain:
+                raise ValueError(f"{notebook} uses `{RECIPE}` as a whole; read its fields, as in `{RECIPE}.task`")
+            name, value = _resolve(chain, profile, model, notebook)
+            values[name] = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+    return values
+
+
+def _chain(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> list[str]:
+    """The attributes read from ``node``, outermost last: ``recipe.task.wording`` gives ``[task, wording]``."""
+    chain = []
+    above = parents.get(node)
+    while isinstance(above, ast.Attribute):
+        chain.append(above.attr)
+        above = parents.get(above)
+    return chain
+
+
+def _resolve(chain: list[str], profile: Profile, model: str | None, notebook: Path) -> tuple[str, Any]:
+    value: Any = profile
+    for depth, name in enumerate(chain):
+        if isinstance(value, Profile) and name == "grpo_for":
+            return f"grpo_for {model}", profile.grpo_for(str(model))
+        if not dataclasses.is_dataclass(value):
+            return ".".join(chain[:depth]), value
+        if name not in {field.name for field in dataclasses.fields(value)}:
+            raise ValueError(f"{notebook} reads {RECIPE}.{'.'.join(chain)}, which is no field of a recipe")
+        value = getattr(value, name)
+    return ".".join(chain), value
+
+
+def model_digest(model: str, root: Path) -> str:
+    """Digest of a local model's weights, settings and tokenizer; of its name for a model on the hub."""
+    folder = root / model
+    if not folder.is_dir():
+        return digest(model)
+    files = sorted({path for pattern in MODEL_FILES for path in folder.glob(pattern)})
+    return digest({path.name: file_digest(path) for path in files})
