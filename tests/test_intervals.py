@@ -100,7 +100,8 @@ def test_pairing_removes_what_both_share() -> None:
 
 @pytest.mark.parametrize("call, field", [
     (lambda: bootstrap_mean([], rng()), "values"), (lambda: bootstrap_mean([1, np.nan], rng()), "values"),
-    (lambda: bootstrap_mean([1, 2], rng(), level=1.5), "level"), (lambda: bootstrap_mean([1, 2], rng(), resamples=0), "resam"),
+    (lambda: bootstrap_mean([1, 2], rng(), level=1.5), "level"),
+    (lambda: bootstrap_mean([1, 2], rng(), resamples=0), "resamples"),
     (lambda: bootstrap_mean([1, 2], rng(), clusters=[1]), "clusters"),
     (lambda: bootstrap_mean([1, 2], rng(), method="jackknife"), "method")])
 def test_bad_input_is_named(call, field: str) -> None:

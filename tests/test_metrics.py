@@ -9,8 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bi.evaluation.metrics import (accuracy_table, accuracy_variance, expected_informative_share, informative_share,
-                                   pass_at_k, problem_counts)
+from bi.evaluation.metrics import (
+    accuracy_table,
+    accuracy_variance,
+    expected_informative_share,
+    informative_share,
+    pass_at_k,
+    problem_counts,
+)
 
 
 def binomial(n: int, alpha: float) -> np.ndarray:

@@ -115,8 +115,9 @@ def hierarchical_mean(values: ArrayLike, seeds: ArrayLike, problems: ArrayLike, 
         groups = [part.to_numpy() for _, part in cells.groupby(level="seed", sort=True)]
     draws = _seed_draws(groups, rng, resamples, crossed=design == "crossed")
     count = len(groups)
-    picks = rng.integers(count, size=(resamples, count)) if resample_seeds else np.tile(np.arange(count), (resamples, 1))
-    means = np.take_along_axis(draws, picks, axis=1).mean(axis=1)
+    if resample_seeds:
+        draws = np.take_along_axis(draws, rng.integers(count, size=draws.shape), axis=1)
+    means = draws.mean(axis=1)
     value = float(np.mean([group.mean() for group in groups]))
     unit = f"seeds x {sum(map(len, groups))} problems" if resample_seeds else "seeds (fixed), over problems"
     interval = percentile_interval(value, means, level=level, unit=unit, n=count)
@@ -156,5 +157,5 @@ def paired_difference(first: pd.DataFrame, second: pd.DataFrame, rng: np.random.
 def _finite(values: ArrayLike) -> np.ndarray:
     data = np.asarray(values, dtype=np.float64)
     if data.ndim != 1 or len(data) == 0 or not np.isfinite(data).all():
-        raise ValueError(f"values: a list of finite numbers is needed, got shape {data.shape}; drop or mend missing ones")
+        raise ValueError(f"values: a list of finite numbers is needed, got shape {data.shape}; drop missing ones")
     return data

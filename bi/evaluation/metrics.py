@@ -95,8 +95,8 @@ def accuracy_table(rollouts: pd.DataFrame, pass_at: tuple[int, ...] = (1,), grou
     """Tidy rows ``metric, value, n`` of one rollout table; ``n`` counts the problems that the mean runs over.
 
     Metrics: ``accuracy``, ``pass@k``, ``accuracy_variance`` and ``informative_share`` (where n >= 2),
-    ``expected_informative_share`` for groups of ``group``, and the mean of each of ``strict, format, finished, n_tokens,
-    n_reflection, n_analysis, n_subgoal`` that the table holds. Every problem counts the same.
+    ``expected_informative_share`` for groups of ``group``, and the mean of each of ``strict, format, finished,
+    n_tokens, n_reflection, n_analysis, n_subgoal`` that the table holds. Every problem counts the same.
     """
     counts = problem_counts(rollouts)
     n, correct = counts["n"].to_numpy(), counts["correct"].to_numpy()
