@@ -38,7 +38,7 @@ class Run:
         return Path(self.runs) / self.profile
 
     def folder(self, stage: str) -> Path:
-        """Folder of a stage: ``problems`` by seed, ``base`` by model, ``tables`` by model, all others by arm and seed."""
+        """Folder of a stage: ``problems`` by seed, ``base`` and ``tables`` by model, all others by arm and seed."""
         if stage == "problems":
             return self.top / "problems" / str(self.seed)
         if stage in ("base", "tables"):
@@ -52,7 +52,7 @@ class Run:
         return self.folder("problems") / f"{split}.jsonl"
 
     def rollouts(self, stage: str, split: str) -> Path:
-        """Rollouts on a test split after ``stage``: ``base``, ``sft`` (made by ``measure``) or ``rl`` (``evaluate``)."""
+        """Rollouts on a test split of ``stage``: ``base``, ``sft`` (made by ``measure``), ``rl`` (by ``evaluate``)."""
         return self.folder({"base": "base", "sft": "measure", "rl": "evaluate"}[stage]) / f"rollouts_{split}.parquet"
 
     @property

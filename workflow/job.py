@@ -1,7 +1,7 @@
-"""One job of the grid: run a stage's notebook in the stage's folder, and say at the end, in one file, that it is done.
+"""One job of the grid: run a stage's notebook in the stage's folder, and say in one file that it is done.
 
-``stage.json`` is written last and names the digest of every file of the stage; Snakemake looks at nothing else. A folder
-begun by other code, another recipe or other inputs is emptied first; one begun by the same is resumed.
+``stage.json`` is written last and names the digest of every file of the stage; Snakemake looks at nothing else. A
+folder begun by other code, another recipe or other inputs is emptied first; one begun by the same is resumed.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ def hold(path: Path, what: str, wait_s: float = 0.0) -> Iterator[IO[str]]:
         while not _try_lock(handle):
             if time.monotonic() >= deadline:
                 handle.seek(0)
-                raise Busy(f"{what} is in use by another process ({handle.read().strip() or 'unknown'}); wait or stop it")
+                holder = handle.read().strip() or "unknown"
+                raise Busy(f"{what} is in use by another process ({holder}); wait for it or stop it")
             time.sleep(0.2)
         yield handle
 

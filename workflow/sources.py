@@ -46,8 +46,8 @@ def closure(source: str, root: Path, *, name: str = "notebook") -> dict[str, Pat
 def code_digest(notebook: Path, root: Path) -> str:
     """Digest of what a notebook executes: its code cells and the modules of its import closure."""
     source = notebook_code(notebook)
-    parts = [("notebook", source)]
-    parts += [(name, path.read_text(encoding="utf-8")) for name, path in closure(source, root, name=str(notebook)).items()]
+    modules = closure(source, root, name=str(notebook))
+    parts = [("notebook", source), *((name, path.read_text(encoding="utf-8")) for name, path in modules.items())]
     return hashlib.sha256(repr([(name, meaning(text)) for name, text in parts]).encode()).hexdigest()[:12]
 
 

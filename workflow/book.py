@@ -1,0 +1,137 @@
+"""The last steps: chapter notebooks on the published tables, then the strictly built book.
+
+Both are skipped when nothing that they read has changed; what they read is hashed, so the times of files do not matter.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import yaml
+
+from bi.files import atomic_folder, atomic_write, file_digest
+from bi.notebook import check_parameters, run_notebook
+from bi.recipes import digest
+from workflow.locks import hold
+from workflow.plan import duration
+from workflow.snake import WorkflowError, environment, last_lines
+from workflow.sources import code_digest
+
+LINKED = ("book", "bi", "tests", "results", "notebooks/grid", "_config.yml", "_toc.yml")
+SOURCES = ("book", "bi", "tests", "_config.yml", "_toc.yml")
+STRICT = ("-W", "-n", "--keep-going")
+
+
+class Book:
+    """The book of one profile: its chapters, the folder it is made in, and where it ends up."""
+
+    def __init__(self, root: Path, profile: str, say: Callable[[str], None] = print) -> None:
+        """``root`` is the repository, ``say`` gets one line for each thing that is made anew."""
+        self.root, self.profile, self.say = root, profile, say
+        self.place = root / "_build" / profile
+        self.source = self.place / "source"
+        self.html = self.place / "html"
+        self.results = root / "results" / profile
+
+    @property
+    def chapters(self) -> list[Path]:
+        """Notebooks that the table of contents names."""
+        names = _files(yaml.safe_load((self.root / "_toc.yml").read_text(encoding="utf-8")))
+        return [self.root / f"{name}.ipynb" for name in names if name.startswith("notebooks/")]
+
+    def check(self) -> None:
+        """Raise ``ValueError`` unless every chapter exists and takes the profile and nothing else."""
+        for chapter in self.chapters:
+            check_parameters(chapter, {"profile": self.profile})
+
+    def check_results(self) -> None:
+        """Raise ``ValueError`` if there are no tables to render from."""
+        if not (self.results / "main.csv").is_file():
+            raise ValueError(f"results/{self.profile}/main.csv does not exist; run `make reproduce "
+                             f"PROFILE={self.profile}` first, or restore results/{self.profile} from git")
+
+    def make(self) -> Path:
+        """Run the chapters and build the HTML; returns its first page."""
+        with hold(self.place / ".lock", f"the book in {self.place}", wait_s=60):
+            self._stage()
+            for chapter in self.chapters:
+                self._run(chapter)
+            self._build()
+        return self.html / "index.html"
+
+    def _stage(self) -> None:
+        """A source folder whose chapters are executed copies and all else links."""
+        (self.source / "notebooks").mkdir(parents=True, exist_ok=True)
+        for name in LINKED:
+            link = self.source / name
+            if not link.is_symlink() and (self.root / name).exists():
+                link.symlink_to(os.path.relpath(self.root / name, link.parent))
+
+    def _run(self, chapter: Path) -> None:
+        """Execute one chapter if its code, text or tables have changed since."""
+        out, begin = self.source / "notebooks" / chapter.name, time.monotonic()
+        key = digest([file_digest(chapter), code_digest(chapter, self.root), _contents([self.results])])
+        if self._is(f"chapter-{chapter.stem}", key) and out.is_file():
+            return
+        log = self.place / f"{chapter.stem}.log"
+        with open(log, "w", encoding="utf-8") as handle:
+            run_notebook(chapter, out, {"profile": self.profile}, cwd=self.source,
+                         failed=self.place / "failed" / chapter.name, log=handle)
+        self._set(f"chapter-{chapter.stem}", key)
+        self.say(f"chapter {chapter.stem} in {duration(time.monotonic() - begin)}")
+
+    def _build(self) -> None:
+        """Render all pages if anything shown has changed since; a warning is an error."""
+        begin = time.monotonic()
+        made = [self.source / "notebooks", self.source / "figures", self.results]
+        key = digest(_contents([self.root / name for name in SOURCES] + made))
+        if self._is("book", key) and (self.html / "index.html").is_file():
+            return
+        with atomic_folder(self.html) as folder:
+            self._render(folder / "render")
+            for entry in (folder / "render" / "_build" / "html").iterdir():
+                os.rename(entry, folder / entry.name)
+            shutil.rmtree(folder / "render")
+        self._set("book", key)
+        self.say(f"book built in {duration(time.monotonic() - begin)}")
+
+    def _render(self, out: Path) -> None:
+        command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(self.source),
+                   "--path-output", str(out), *STRICT]
+        env = environment() | {"BI_PROFILE": self.profile, "BI_RESULTS": str(self.results)}
+        done = subprocess.run(command, cwd=self.source, env=env, capture_output=True, text=True)
+        text = done.stdout + done.stderr
+        with atomic_write(self.place / "book.log") as handle:
+            handle.write(text)
+        if done.returncode != 0:
+            told = [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]
+            raise WorkflowError("the book does not build:\n" + ("\n".join(dict.fromkeys(told)) or last_lines(text)))
+
+    def _is(self, name: str, key: str) -> bool:
+        path = self.place / f".{name}.key"
+        return path.is_file() and path.read_text(encoding="utf-8") == key
+
+    def _set(self, name: str, key: str) -> None:
+        with atomic_write(self.place / f".{name}.key") as handle:
+            handle.write(key)
+
+
+def _files(toc: object) -> list[str]:
+    """All file names in a table of contents, in order."""
+    if isinstance(toc, dict):
+        own = [str(toc[key]) for key in ("root", "file") if key in toc]
+        return own + [name for value in toc.values() for name in _files(value)]
+    return [name for entry in toc for name in _files(entry)] if isinstance(toc, list) else []
+
+
+def _contents(places: Iterable[Path]) -> dict[str, str]:
+    """Digests of all files in ``places``, caches apart."""
+    files = [path for place in places for path in ([place] if place.is_file() else sorted(place.rglob("*")))]
+    return {str(path): file_digest(path) for path in files if path.is_file() and "__pycache__" not in path.parts}
+

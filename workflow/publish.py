@@ -1,0 +1,58 @@
+"""From runs to results: the small tables that the book shows, and how long everything took."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from bi.files import atomic_write
+from bi.provenance import sidecar, write_json
+from bi.runs import Run
+from workflow.job import TIMING
+from workflow.stages import Grid
+
+TIMINGS = "timings.json"
+
+
+def publish(grid: Grid, root: Path, runs: Path, results: Path) -> list[Path]:
+    """Copy the tables of every model to ``results`` and return those that changed.
+
+    The first model's tables are ``results/*.csv``, those of a further one ``results/<model>/*.csv``. Each comes with
+    its provenance, which goes first; ``timings.json`` holds wall time and peak memory of every job.
+    """
+    changed = []
+    for number, (folder, name) in enumerate(grid.models.items()):
+        place = results / folder if number else results
+        made = sorted((root / Run(grid.profile.name, name, runs=str(runs)).folder("tables")).glob("*.csv"))
+        for table in made:
+            _copy(sidecar(table), sidecar(place / table.name))
+            changed += [place / table.name] if _copy(table, place / table.name) else []
+        for old in set(place.glob("*.csv")) - {place / table.name for table in made}:
+            old.unlink()
+            sidecar(old).unlink(missing_ok=True)
+    timings = read_timings(grid, root, runs)
+    if timings and _differs(results / TIMINGS, timings):
+        write_json(results / TIMINGS, timings)
+    return changed
+
+
+def read_timings(grid: Grid, root: Path, runs: Path) -> list[dict[str, object]]:
+    """Timing records of all jobs that have run, in the order of the grid."""
+    cells = [(stage, replace(run, runs=str(runs))) for stage, run in grid.jobs()]
+    files = [root / run.folder(stage) / TIMING for stage, run in cells]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in files if path.is_file()]
+
+
+def _differs(path: Path, data: object) -> bool:
+    return not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != data
+
+
+def _copy(source: Path, target: Path) -> bool:
+    """Copy a file if the bytes differ; whether they did."""
+    data = source.read_bytes()
+    if target.is_file() and target.read_bytes() == data:
+        return False
+    with atomic_write(target, "wb") as handle:
+        handle.write(data)
+    return True

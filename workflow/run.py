@@ -1,0 +1,120 @@
+"""``make reproduce`` and ``make book``: from a profile's name to the HTML book.
+
+``reproduce`` checks everything that could stop it later, says what it will do, lets Snakemake run the grid, publishes
+the tables, and renders; ``book`` renders from the tables that are there. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from bi.notebook import NotebookError
+from bi.provenance import gpu_names, usable_cores
+from bi.recipes import PROFILES
+from workflow.book import Book
+from workflow.checks import check_all
+from workflow.locks import Busy, drive
+from workflow.plan import describe, duration, read_estimate, read_plan
+from workflow.progress import Progress
+from workflow.publish import TIMINGS, publish
+from workflow.snake import Snake, WorkflowError
+from workflow.stages import GRIDS, ROOT, make_grid
+
+RUNS = ROOT / "runs"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 a job failed, 2 bad input, 130 interrupted."""
+    options = _parser().parse_args(argv)
+    begin = time.monotonic()
+    try:
+        page = reproduce(options) if options.command == "reproduce" else book(options)
+    except (WorkflowError, NotebookError) as error:
+        return _fail(error, 1)
+    except (ValueError, OSError, Busy) as error:
+        return _fail(error, 2)
+    except KeyboardInterrupt:
+        return _fail("stopped; run the same command again to go on from here", 130)
+    say(f"the book is {_short(page)} ({duration(time.monotonic() - begin)})")
+    return 0
+
+
+def reproduce(options: argparse.Namespace) -> Path:
+    """Everything, from problems to the book; returns the book's first page."""
+    grid = make_grid(options.profile, options.grid)
+    made = Book(ROOT, options.profile, say)
+    if options.cluster is not None and not (options.cluster / "config.yaml").is_file():
+        raise ValueError(f"--cluster {options.cluster} is no Snakemake profile: it has no config.yaml")
+    check_all(grid, ROOT, RUNS, options.cores)
+    made.check()
+    snake = Snake(grid, RUNS, options.cores, len(gpu_names()), options.cluster)
+    with drive(snake.folder) as driver:
+        run_grid(snake, driver)
+        for table in publish(grid, ROOT, RUNS, made.results):
+            say(f"new table {_short(table)}")
+        return made.make()
+
+
+def run_grid(snake: Snake, driver: str) -> None:
+    """Plan, say the plan, and run what is not done yet."""
+    todo = read_plan(snake.dry_run())
+    grid, estimate = snake.grid, read_estimate(ROOT / "results" / snake.grid.profile.name / TIMINGS)
+    every = Counter(stage for stage, _ in grid.jobs())
+    if not todo:
+        say(f"profile {grid.profile.name}: all {sum(every.values())} jobs are done and up to date")
+        return
+    seconds = estimate.total([job.stage for job in todo], snake.cores)
+    say(f"profile {grid.profile.name} ({grid.profile.note})")
+    for line in describe(todo, every, seconds, snake.cores):
+        say(line)
+    snake.work(driver, Progress(todo, estimate, snake.cores, say).hear)
+
+
+def book(options: argparse.Namespace) -> Path:
+    """The book from the tables that are there; returns its first page."""
+    make_grid(options.profile)
+    made = Book(ROOT, options.profile, say)
+    made.check_results()
+    made.check()
+    return made.make()
+
+
+def say(line: str) -> None:
+    """One line to the terminal, at once."""
+    print(line, flush=True)
+
+
+def _fail(error: object, code: int) -> int:
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    return code
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m workflow.run", description="Reproduce the results, or the book.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    full = commands.add_parser("reproduce", help="run the whole grid, then chapters and book; resumes where it stopped")
+    full.add_argument("--cores", type=_positive, default=usable_cores(), help="jobs at a time (default: all cores)")
+    full.add_argument("--grid", default="main", help=f"which arms: {' or '.join(GRIDS)} (every arm there is)")
+    full.add_argument("--cluster", type=Path, help="folder of a Snakemake profile, such as workflow/profiles/slurm")
+    render = commands.add_parser("book", help="chapters and book from the tables in results/, without training")
+    for command in (full, render):
+        command.add_argument("--profile", default="cpu", help=f"one of {', '.join(PROFILES)} (default: cpu)")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
