@@ -1,0 +1,1 @@
+"""Training: policies, supervised fine-tuning, sampling, rollouts and GRPO (TRL does the training)."""
