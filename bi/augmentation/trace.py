@@ -8,7 +8,7 @@ has solved ahead of its turn.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -43,12 +43,13 @@ def first_unsolved(quantity: Quantity, solved: set[str] | dict[str, int]) -> str
     return next((parent for parent in quantity.parents if parent not in solved), None)
 
 
-def topological_order(problem: Problem, rng: random.Random) -> list[str]:
-    """A random order of the needed quantities in which parents come first; each step is uniform over the unlocked ones.
+def topological_order(problem: Problem, rng: random.Random, names: Iterable[str] | None = None) -> list[str]:
+    """A random order of ``names`` (default: the needed quantities) in which parents come first.
 
-    The target is the only needed quantity without a needed child, so it comes last.
+    Each place is drawn uniformly from the unlocked ones. ``names`` must hold all parents of its members. The target is
+    the only needed quantity without a needed child, so by default it comes last.
     """
-    waiting = {name: set(problem.by_name[name].parents) for name in sorted(problem.needed)}
+    waiting = {name: set(problem.by_name[name].parents) for name in sorted(problem.needed if names is None else names)}
     order: list[str] = []
     unlocked = [name for name, parents in waiting.items() if not parents]
     while unlocked:

@@ -1,0 +1,322 @@
+"""The English wording: sentences for models that read English, in the public iGSM form for the question.
+
+Questions follow the public format (``The number of each OWNER's ITEM equals RHS.`` and ``How many ITEM does each OWNER
+have?``), so that data made elsewhere can be read. The chain of thought is worded in our own phrases: six of each kind,
+one index a step. Quantities get short names (a, b, ..., aa, ab, ...) in the order in which they are first mentioned.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+
+from bi.augmentation.trace import Step, first_unsolved
+from bi.augmentation.verdict import Line, Reading
+from bi.augmentation.wording import Wording
+from bi.tasks.expression import Expr, Num, Op, Ref, parse, render, subgoals, substitute
+from bi.tasks.igsm import category_totals, instance
+from bi.tasks.problem import Problem, build_problem
+from bi.tasks.vocabulary import WORLDS, World
+
+PHRASES = 6
+ANALYSIS = (
+    "According to the question, {fact}.",
+    "The question states that {fact}.",
+    "Reading the question again, {fact}.",
+    "We are told that {fact}.",
+    "By the definition above, {fact}.",
+    "One of the premises says that {fact}.",
+)
+INTRODUCTION = (
+    "Let {symbol} be {quantity}.",
+    "Write {symbol} for {quantity}.",
+    "Call {quantity} {symbol}.",
+    "We denote {quantity} by {symbol}.",
+    "Let {symbol} stand for {quantity}.",
+    "Next comes {quantity}, named {symbol}.",
+)
+REMINDER = (
+    "We return to {symbol}, which is {quantity}.",
+    "Back to {symbol}, our name for {quantity}.",
+    "Now {symbol}, introduced above as {quantity}, can be found.",
+    "As said before, {symbol} stands for {quantity}.",
+    "Remember that {symbol} is {quantity}.",
+    "The name {symbol} was already given to {quantity}.",
+)
+COMPUTATION = (
+    "Then {chain}.",
+    "So {chain}.",
+    "Hence {chain}.",
+    "This gives {chain}.",
+    "Therefore {chain}.",
+    "It follows that {chain}.",
+)
+REFLECTION = (
+    "But this needs {missing}, which is not known yet, so we come back to it later.",
+    "However, {missing} has not been computed so far; we leave this for later.",
+    "Wait, {missing} is still unknown. We have to find other quantities first.",
+    "We cannot finish this now, because {missing} is missing. Let us go back.",
+    "This depends on {missing}, and we do not have that value yet, so we step back.",
+    "Since {missing} is yet to be determined, we put this aside.",
+)
+RECALL = (
+    "We already know {quantity}: {symbol} = {value}.",
+    "The value of {quantity} was found above: {symbol} = {value}.",
+    "As computed earlier, {quantity} is settled: {symbol} = {value}.",
+    "There is no need to compute {quantity} again: {symbol} = {value}.",
+    "Recall {quantity} from before: {symbol} = {value}.",
+    "We have had {quantity} already: {symbol} = {value}.",
+)
+OPENING, CLOSING = "Let us solve this step by step.", "So the answer is {answer}."
+
+_FIELDS = {
+    "symbol": r"(?P<symbol>[a-zA-Z]{1,2})",
+    "quantity": r"the number of each (?P<quantity>[^\n]+?)",
+    "missing": r"the number of each (?P<missing>[^\n]+?)",
+    "fact": r"the number of each (?P<fact>[^\n]+?)",
+    "chain": r"(?P<chain>[a-zA-Z]{1,2} = [^\n]+?)",
+    "value": r"(?P<value>-?\d{1,12})",
+}
+_COMPLETION = re.compile(r"<think>\n(?P<body>.*)\n</think>\n<answer>\n[^\n]*\\boxed\{(?P<answer>-?\d{1,12})\}\.?\n</answer>\Z", re.S)
+_BOX = re.compile(r"\\boxed\{\s*(-?\d{1,12})\s*\}")
+_PREMISE = re.compile(r"The number of each (.+?) equals (.+)\Z")
+_QUESTION = re.compile(r"How many (.+) does each (.+) have\?\Z")
+_MODULUS = re.compile(r"All numbers are counted modulo (\d+)\Z")
+
+
+@cache
+def _pattern(*templates: str) -> re.Pattern[str]:
+    parts = []
+    for template in templates:
+        pieces = re.split(r"\{(\w+)\}", template)
+        parts.append("".join(_FIELDS[p] if i % 2 else re.escape(p) for i, p in enumerate(pieces)))
+    return re.compile(" ".join(parts) + r"\Z")
+
+
+def symbol_at(index: int) -> str:
+    """Short name of the quantity mentioned as number ``index``: a..z, A..Z, then aa, ab, ..."""
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    return letters[index] if index < 52 else letters[index // 52 - 1] + letters[index % 52]
+
+
+def _tight(text: str) -> str:
+    return text.replace("( ", "(").replace(" )", ")")
+
+
+def _loose(text: str) -> list[str]:
+    return text.replace("(", "( ").replace(")", " )").split()
+
+
+class EnglishWording(Wording):
+    """English wording of iGSM problems in the given worlds (default: the project's own vocabulary)."""
+
+    name = "english"
+    phrases = PHRASES
+
+    def __init__(self, worlds: Sequence[World] = WORLDS) -> None:
+        self._worlds = tuple(worlds)
+        self._world_of = {name: world for world in worlds for name in world.place}
+
+    # --- the question ------------------------------------------------------------------------------------------------
+
+    def prompt(self, problem: Problem) -> str:
+        """Premises, one a line, and the question; abstract quantities are not stated, their names imply them."""
+        lines = [f"The number of each {name} equals {_right_side(problem.by_name[name].formula)}." for name in problem.premises]
+        if problem.modulus is not None:
+            lines.insert(0, f"All numbers are counted modulo {problem.modulus}.")
+        owner, item = problem.target.rsplit("'s ", 1)
+        return "\n".join((*lines, f"How many {item} does each {owner} have?"))
+
+    def read_problem(self, prompt: str) -> Problem:
+        """Inverse of :meth:`prompt`; raises ``ValueError`` that quotes the sentence that cannot be read."""
+        *statements, question = [line.strip() for line in prompt.strip().split("\n")]
+        asked = _QUESTION.match(question)
+        if not asked:
+            raise ValueError(f"the last line is not 'How many ITEM does each OWNER have?': {question[:80]!r}")
+        modulus = None
+        if statements and (said := _MODULUS.match(statements[0].rstrip("."))):
+            modulus = int(said[1])
+            statements = statements[1:]
+        formulas: dict[str, Expr] = {}
+        for statement in statements:
+            match = _PREMISE.match(statement.removesuffix("."))
+            formula = _read_right_side(match[2]) if match else None
+            if match is None or formula is None or match[1] in formulas:
+                raise ValueError(f"cannot read the premise {statement[:120]!r}")
+            formulas[match[1]] = formula
+        premises = list(formulas)
+        formulas |= {name: total for name, total in self._totals(premises).items() if name not in formulas}
+        return build_problem("igsm", formulas, premises, instance(asked[2], asked[1]), modulus)
+
+    def _totals(self, premises: Sequence[str]) -> dict[str, Expr]:
+        """Category totals that the stated instance quantities imply."""
+        pairs = [name.rsplit("'s ", 1) for name in premises]
+        names = {name for pair in pairs for name in pair}
+        worlds = {self._world_of[name].name: self._world_of[name] for name in names if name in self._world_of}
+        if len(worlds) != 1 or not all(name in self._world_of for name in names):
+            unknown = sorted(name for name in names if name not in self._world_of)
+            raise ValueError(f"names of no single world of the vocabulary: {(unknown or sorted(worlds))[:3]}")
+        world = next(iter(worlds.values()))
+        depths = sorted({world.place[name][0] for name in names})
+        layers = [sorted((n for n in names if world.place[n][0] == depth), key=world.place.__getitem__) for depth in depths]
+        edges = {owner: sorted((i for o, i in pairs if o == owner), key=world.place.__getitem__) for owner, _ in pairs}
+        categories = [world.place[layer[0]][1] for layer in layers]
+        return category_totals(edges, categories, layers, len(layers))
+
+    # --- the chain of thought ----------------------------------------------------------------------------------------
+
+    def line(self, step: Step, problem: Problem, values: Mapping[str, int], symbols: dict[str, str]) -> str:
+        """One bullet: analysis, introduction or reminder, and a computation, a reflection or a recall."""
+        quantity = problem.by_name[step.name]
+        known = step.name in symbols
+        symbol = symbols.setdefault(step.name, symbol_at(len(symbols)))
+        fields = {"symbol": symbol, "quantity": f"the number of each {step.name}"}
+        if step.kind == "recall":
+            return "- " + RECALL[step.phrase].format(value=values[step.name], **fields)
+        sentences = []
+        if step.analysis:
+            fact = f"the number of each {step.name} equals {_right_side(quantity.formula)}"
+            sentences.append(ANALYSIS[step.phrase].format(fact=fact))
+        sentences.append((REMINDER if known else INTRODUCTION)[step.phrase].format(**fields))
+        if step.kind == "reflect":
+            missing = first_unsolved(quantity, dict(values))
+            sentences.append(REFLECTION[step.phrase].format(missing=f"the number of each {missing}"))
+        else:
+            chain = " = ".join((symbol, *_chain(step, problem, values, symbols)))
+            sentences.append(COMPUTATION[step.phrase].format(chain=chain))
+        return "- " + " ".join(sentences)
+
+    def wrap(self, lines: list[str], problem: Problem) -> str:
+        """The chain of thought between think tags and the boxed answer between answer tags."""
+        thought = "\n".join((OPENING, *lines, CLOSING.format(answer=problem.answer)))
+        return f"<think>\n{thought}\n</think>\n<answer>\nThe final answer is \\boxed{{{problem.answer}}}.\n</answer>"
+
+    def read(self, completion: str) -> Reading:
+        """Bullets of the chain of thought; the answer is the number in the last box."""
+        boxes = _BOX.findall(completion[-100_000:])
+        whole = _COMPLETION.match(completion) if len(completion) < 1_000_000 else None
+        proper = whole is not None and completion.count("\\boxed") == 1
+        body = completion.split("</think>", 1)[0]
+        symbols: dict[str, str] = {}
+        bullets = [text for text in body.split("\n") if text.startswith("- ")]
+        lines = tuple(_read_bullet(text, symbols) for text in bullets)
+        return Reading(lines, int(boxes[-1]) if boxes else None, proper)
+
+
+def _right_side(formula: Expr) -> str:
+    """``K``, ``X``, ``K times X`` or ``K more than X``; X is a quantity, a sum or a difference."""
+    if isinstance(formula, Num):
+        return str(formula.value)
+    if isinstance(formula, Op) and isinstance(formula.args[0], Num):
+        word = {"*": "times", "+": "more than"}[formula.symbol]
+        return f"{formula.args[0].value} {word} {_operand(formula.args[1])}"
+    return _operand(formula)
+
+
+def _operand(formula: Expr) -> str:
+    if isinstance(formula, Ref):
+        return f"each {formula.name}"
+    assert isinstance(formula, Op)
+    names = [_operand(arg) for arg in formula.args]
+    listed = f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"the {'difference' if formula.symbol == '-' else 'sum'} of {listed}"
+
+
+def _read_right_side(text: str) -> Expr | None:
+    match = re.match(r"(\d{1,12}) (times|more than) (.+)\Z", text)
+    if match:
+        core = _read_operand(match[3])
+        return Op("*" if match[2] == "times" else "+", (Num(int(match[1])), core)) if core else None
+    return Num(int(text)) if re.fullmatch(r"\d{1,12}", text) else _read_operand(text)
+
+
+def _read_operand(text: str) -> Expr | None:
+    listed = re.match(r"the (sum|difference) of (.+)\Z", text)
+    if listed:
+        names = re.split(r"(?:, | and )(?=each )", listed[2])
+        if len(names) < 2 or not all(name.startswith("each ") for name in names):
+            return None
+        if listed[1] == "difference" and len(names) != 2:
+            return None
+        return Op("+" if listed[1] == "sum" else "-", tuple(Ref(name[5:]) for name in names))
+    return Ref(text[5:]) if text.startswith("each ") and " and each " not in text else None
+
+
+def _chain(step: Step, problem: Problem, values: Mapping[str, int], symbols: Mapping[str, str]) -> Iterator[str]:
+    """Formula in short names, in values, subgoals if any, and the result; without repeats for constants and copies."""
+    quantity = problem.by_name[step.name]
+
+    def short(expr: Num | Ref) -> str:
+        return symbols[expr.name] if isinstance(expr, Ref) else str(expr.value)
+
+    if quantity.parents:
+        yield _tight(render(quantity.formula, short))
+    known = substitute(quantity.formula, lambda name: Num(values[name]))
+    if isinstance(known, Op):
+        for expr in (known, *(subgoals(known, problem.modulus) if step.subgoal else ())):
+            yield _tight(render(expr, short))
+    yield str(quantity.value)
+
+
+def _forms() -> Iterator[tuple[int, str, bool, re.Pattern[str]]]:
+    for phrase in range(PHRASES):
+        yield phrase, "recall", False, _pattern(RECALL[phrase])
+        for naming in (INTRODUCTION, REMINDER):
+            for kind, last in (("solve", COMPUTATION), ("reflect", REFLECTION)):
+                yield phrase, kind, False, _pattern(naming[phrase], last[phrase])
+                yield phrase, kind, True, _pattern(ANALYSIS[phrase], naming[phrase], last[phrase])
+
+
+def _read_bullet(text: str, symbols: dict[str, str]) -> Line:
+    """Match one bullet; ``symbols`` maps short names to quantities and grows."""
+    claim = text[2:]
+    if len(claim) > 4000:
+        return Line("unreadable", claim[:200])
+    for phrase, kind, analysis, pattern in _ALL_FORMS:
+        match = pattern.match(claim)
+        if match:
+            return _line_from(match.groupdict(), kind, analysis, phrase, claim, symbols)
+    return Line("unreadable", claim)
+
+
+def _line_from(
+    found: dict[str, str], kind: str, analysis: bool, phrase: int, claim: str, symbols: dict[str, str]
+) -> Line:
+    name, symbol = found["quantity"], found["symbol"]
+    if symbols.setdefault(symbol, name) != name:
+        return Line("unreadable", claim, name)
+    restated = None
+    if analysis:
+        head, _, side = found["fact"].partition(" equals ")
+        restated = _read_right_side(side)
+        if head != name or restated is None:
+            return Line("unreadable", claim, name)
+    if kind == "recall":
+        return Line("recall", claim, name, result=int(found["value"]), phrase=phrase)
+    if kind == "reflect":
+        return Line("reflect", claim, name, restated, missing=found["missing"], phrase=phrase)
+    chain = _read_chain(found["chain"], symbol, symbols)
+    if chain is None:
+        return Line("unreadable", claim, name, restated)
+    return Line("solve", claim, name, restated, chain[0], chain[1], phrase=phrase)
+
+
+def _read_chain(text: str, symbol: str, symbols: Mapping[str, str]) -> tuple[tuple[Expr, ...], int] | None:
+    def leaf(token: str) -> Num | Ref | None:
+        if re.fullmatch(r"-?\d{1,12}", token):
+            return Num(int(token))
+        return Ref(symbols[token]) if token in symbols and token != symbol else None
+
+    head, *parts = text.split(" = ")
+    written = [parse(_loose(part), leaf) for part in parts]
+    if head != symbol or not written or not all(written) or not isinstance(written[-1], Num):
+        return None
+    # a plain number stands for itself, so its chain is the value alone: "g = 4" writes the expression 4 as well
+    body = tuple(expr for expr in written[:-1] if expr)
+    if not body or isinstance(body[-1], Ref):
+        body = (*body, written[-1])
+    return body, written[-1].value
+
+
+_ALL_FORMS = tuple(_forms())

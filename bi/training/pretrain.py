@@ -1,0 +1,127 @@
+"""The book-size base model: a small Llama trained from scratch on worked problems.
+
+``python -m bi.training.pretrain --out models/tiny-base`` (``make base``) remakes it. One process, one thread; training
+writes a checkpoint every few minutes beside the output and resumes from it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from bi.augmentation.compact import vocabulary
+from bi.streams import stream_seed
+from bi.training.corpus import CorpusRecipe, document
+
+PAD, EOS = "<pad>", "<eos>"
+
+
+@dataclass(frozen=True)
+class BaseRecipe:
+    """Architecture and training of the base model.
+
+    Matrices of the blocks are trained with Muon at ``muon_lr`` (updates rescaled to the root mean square of AdamW's), the
+    rest with AdamW at ``adam_lr``; both warm up linearly and decay linearly to zero over the last ``decay`` of training.
+    """
+
+    hidden: int = 128
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 2
+    feed_forward: int = 384
+    context: int = 512
+    documents: int = 200_000
+    batch: int = 32
+    muon_lr: float = 3e-3
+    adam_lr: float = 3e-3
+    warmup: int = 100
+    decay: float = 0.4
+    clip: float = 1.0
+    seed: int = 0
+    corpus: CorpusRecipe = field(default_factory=CorpusRecipe)
+
+
+def make_tokenizer(recipe: BaseRecipe) -> PreTrainedTokenizerFast:
+    """One token per word of the compact wording, split on white space."""
+    words = [PAD, EOS, *vocabulary(recipe.corpus.names, recipe.corpus.modulus)]
+    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token=PAD))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS, padding_side="left", model_max_length=recipe.context
+    )
+
+
+def make_model(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """A Llama with the initialisation described in the model card (small output projections, structured embeddings)."""
+    torch.manual_seed(stream_seed(recipe.seed, "base", "init") % 2**63)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=recipe.hidden, intermediate_size=recipe.feed_forward,
+        num_hidden_layers=recipe.layers, num_attention_heads=recipe.heads, num_key_value_heads=recipe.kv_heads,
+        max_position_embeddings=recipe.context, tie_word_embeddings=False, bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, attn_implementation="sdpa",
+    )
+    model = LlamaForCausalLM(config)
+    with torch.no_grad():
+        for block in model.model.layers:
+            block.self_attn.o_proj.weight.mul_(0.1)
+            block.mlp.down_proj.weight.mul_(0.1)
+        _structure_embeddings(model.model.embed_tokens.weight, recipe, tokenizer)
+        model.lm_head.weight.mul_(0.5)
+    return model
+
+
+def _structure_embeddings(weight: Tensor, recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast) -> None:
+    """N(0, 0.1) with two hints: values start on circles, and the three words of one name share a component."""
+    weight.normal_(0.0, 0.1)
+    size, modulus = weight.shape[1], recipe.corpus.modulus
+    values = torch.arange(modulus)
+    for index, frequency in enumerate((1, 2, 3, 5, 7)):
+        angle = 2 * math.pi * frequency * values / modulus
+        rows = tokenizer.convert_tokens_to_ids([str(value) for value in range(modulus)])
+        weight[rows, 2 * index] = 0.3 * torch.cos(angle)
+        weight[rows, 2 * index + 1] = 0.3 * torch.sin(angle)
+    shared = torch.randn(recipe.corpus.names, size) * 0.15
+    for kind in "DNV":
+        rows = tokenizer.convert_tokens_to_ids([f"{kind}{name}" for name in range(recipe.corpus.names)])
+        weight[rows] += shared
+
+
+def batch(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast, step: int, steps: int) -> tuple[Tensor, Tensor]:
+    """Token ids and labels ``(B, T)`` of one step; labels are -100 on prompts and padding. A function of the step."""
+    rows = []
+    for place in range(recipe.batch):
+        text = document(recipe.corpus, recipe.seed, step * recipe.batch + place, step / steps)
+        prompt = tokenizer.encode(text.prompt, add_special_tokens=False)
+        answer = tokenizer.encode(text.completion, add_special_tokens=False) + [tokenizer.eos_token_id]
+        rows.append((prompt, answer))
+    width = -(-max(len(prompt) + len(answer) for prompt, answer in rows) // 32) * 32
+    ids = torch.full((len(rows), width), tokenizer.pad_token_id)
+    labels = torch.full((len(rows), width), -100)
+    for index, (prompt, answer) in enumerate(rows):
+        ids[index, : len(prompt) + len(answer)] = torch.tensor(prompt + answer)
+        labels[index, len(prompt) : len(prompt) + len(answer)] = torch.tensor(answer)
+    return ids, labels
+
+
+def make_optimizers(model: nn.Module, recipe: BaseRecipe) -> list[torch.optim.Optimizer]:
+    """Muon for the blocks' matrices, AdamW for embeddings, head and norms."""
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" in name]
+    rest = [p for name, p in model.named_parameters() if not (p.ndim == 2 and "layers" in name)]
+    return [
+        torch.optim.Muon(matrices, lr=recipe.muon_lr, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=recipe.adam_lr, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+
+
+def schedule(step: int, steps: int, recipe: BaseRecipe) -> float:
+    """Factor on the learning rates: linear warm-up, constant, linear decay to zero."""
+    return min(1.0, (step + 1) / recipe.warmup, (steps - step) / (recipe.decay * steps))
