@@ -59,6 +59,18 @@ class GroupGradients:
             return self.parts[0]
         return np.einsum("sn,snp->np", self.shares.astype(self.parts.dtype), self.parts)
 
+    def accuracy_gradients(self) -> np.ndarray:
+        """Equation ``accuracy-gradient``: grad alpha(q) = alpha(1-alpha) (g+ - g-) = sqrt(alpha(1-alpha)) grad J.
+
+        (N, P), in probability per unit of parameter. Unbiased from sampled rollouts for every scheme (the factor is
+        sqrt(alpha(1-alpha)) N/(N-1) with the sampled alpha); the gradient of the expected reward where rewards are not
+        in {0, 1}. Needs ``length_norm="none"``.
+        """
+        if self.weighting.length_norm != "none":
+            raise ValueError(f"length_norm {self.weighting.length_norm!r}: accuracy units need gradients with "
+                             "length_norm='none'; compute them again without it")
+        return self.to_accuracy.astype(self.parts.dtype)[:, None] * self.full()
+
     def describe(self) -> str:
         """One sentence: how many prompts carry signal, and which form of the advantage was used."""
         form = "rewards in {0, 1}" if self.binary else "rewards outside {0, 1}: general advantage form"

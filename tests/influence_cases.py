@@ -1,0 +1,41 @@
+"""Tiny models and rollout tables that several tests of the influence room share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, Qwen2Config
+
+VOCABULARY = 11
+SMALL = {"vocab_size": VOCABULARY, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
+         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 32}
+CONFIGS = {
+    "llama": lambda: LlamaConfig(**SMALL, attention_dropout=0.3),
+    "qwen2": lambda: Qwen2Config(**SMALL, tie_word_embeddings=True),
+    "gpt2": lambda: GPT2Config(vocab_size=VOCABULARY, n_positions=32, n_embd=16, n_layer=2, n_head=4),
+}
+
+
+def make_model(kind: str = "llama", dtype: torch.dtype = torch.float64) -> torch.nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(CONFIGS[kind]()).to(dtype)
+        for parameter in model.parameters():  # away from the small initialisation: gradients of ordinary size
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    return model.train()  # dropout is on unless the code turns it off
+
+
+def make_rollouts(prompts: int = 4, count: int = 6, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    rows = []
+    for prompt in range(prompts):
+        prompt_ids = rng.integers(VOCABULARY, size=3 + prompt).tolist()
+        rewards = rng.permutation([1.0, 0.0] + rng.integers(2, size=count - 2).astype(float).tolist())
+        if prompt == 2:
+            rewards[:] = 1.0  # one outcome only
+        for sample in range(count):
+            completion = rng.integers(VOCABULARY, size=int(rng.integers(1, 7))).tolist()
+            rows.append({"problem_id": f"q{prompt}", "sample": sample, "prompt_ids": prompt_ids,
+                         "completion_ids": completion, "reward": rewards[sample]})
+    return pd.DataFrame(rows).sample(frac=1.0, random_state=0).reset_index(drop=True)
