@@ -26,7 +26,9 @@ TOKENIZERS_PARALLELISM ?= false
 HF_HUB_OFFLINE ?= $(if $(filter paper,$(PROFILE)),0,1)
 JUPYTER_PLATFORM_DIRS ?= 1
 PIP_DISABLE_PIP_VERSION_CHECK := 1
-export OMP_NUM_THREADS TOKENIZERS_PARALLELISM HF_HUB_OFFLINE JUPYTER_PLATFORM_DIRS PIP_DISABLE_PIP_VERSION_CHECK
+UV_SYSTEM_CERTS ?= 1
+export OMP_NUM_THREADS TOKENIZERS_PARALLELISM HF_HUB_OFFLINE JUPYTER_PLATFORM_DIRS
+export PIP_DISABLE_PIP_VERSION_CHECK UV_SYSTEM_CERTS
 unexport PYTHONHASHSEED PYTHONPATH
 
 # The stamp's name is a checksum of what was asked for and where, and it is written last: present means complete and
@@ -105,15 +107,15 @@ $(STAMP):
 	  echo "Setting up .venv with $$("$$found" --version), once; this takes a minute or a few"; \
 	  "$$found" -m venv --clear --prompt bi .venv; \
 	fi; \
-	$(PY) -m pip install -q -c constraints.txt torch; \
+	$(PY) -m pip install -qq -c constraints.txt torch; \
 	uv=; \
 	if [ '$(INSTALLER)' != pip ]; then \
 	  uv="$$(command -v uv || true)"; \
-	  if [ -z "$$uv" ] && $(PY) -m pip install -q uv 2>/dev/null; then uv=.venv/bin/uv; fi; \
+	  if [ -z "$$uv" ] && $(PY) -m pip install -qq uv 2>/dev/null; then uv=.venv/bin/uv; fi; \
 	fi; \
 	if [ -z "$$uv" ] || ! "$$uv" pip install -q --python $(PY) $(PACKAGES); then \
-	  echo 'Going on with pip, which is slower'; \
-	  $(PY) -m pip install -q $(PACKAGES); \
+	  echo 'Installing with pip in place of uv, which takes longer'; \
+	  $(PY) -m pip install -qq $(PACKAGES); \
 	fi; \
 	$(PY) -m pip check > .venv/pip-check || { cat .venv/pip-check; exit 1; }; \
 	pwd > $@
