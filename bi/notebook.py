@@ -147,7 +147,7 @@ def _kernel_of_this_interpreter() -> Iterator[None]:
         spec = Path(home, "kernels", KERNEL)
         spec.mkdir(parents=True)
         settings = {
-            "argv": [sys.executable, "-c", _LAUNCH, "-f", "{connection_file}", "--log-level=ERROR"],
+            "argv": [sys.executable, "-c", _LAUNCH, "-f", "{connection_file}", "--log-level=CRITICAL"],
             "display_name": "Python 3",
             "language": "python",
             "env": {

@@ -16,16 +16,16 @@ from pathlib import Path
 import yaml
 
 from bi.files import atomic_folder, atomic_write, file_digest
-from bi.notebook import check_parameters, run_notebook
+from bi.notebook import check_parameters, parameters_of, run_notebook
 from bi.recipes import digest
 from workflow.locks import hold
 from workflow.plan import duration
 from workflow.snake import WorkflowError, environment, last_lines
 from workflow.sources import code_digest
 
-LINKED = ("book", "bi", "tests", "results", "notebooks/grid", "_config.yml", "_toc.yml")
-SOURCES = ("book", "bi", "tests", "_config.yml", "_toc.yml")
-STRICT = ("-W", "-n", "--keep-going")
+SOURCES = ("book", "bi", "tests", "_config.yml", "_toc.yml", "CITATION.cff")
+COMMANDS = "results/commands.csv"
+STRICT = ("--all", "-W", "-n", "--keep-going")
 
 
 class Book:
@@ -38,6 +38,7 @@ class Book:
         self.source = self.place / "source"
         self.html = self.place / "html"
         self.results = root / "results" / profile
+        self.shown = [self.results, root / COMMANDS]
 
     @property
     def chapters(self) -> list[Path]:
@@ -46,9 +47,15 @@ class Book:
         return [self.root / f"{name}.ipynb" for name in names if name.startswith("notebooks/")]
 
     def check(self) -> None:
-        """Raise ``ValueError`` unless every chapter exists and takes the profile and nothing else."""
+        """Raise ``ValueError`` unless every chapter exists and asks for nothing that the engine does not know."""
         for chapter in self.chapters:
-            check_parameters(chapter, {"profile": self.profile})
+            check_parameters(chapter, self.parameters(chapter))
+
+    def parameters(self, chapter: Path) -> dict[str, str]:
+        """What a chapter is given: the profile, where its tables are and where its figures go, as far as it asks."""
+        known = {"profile": self.profile, "results_dir": f"results/{self.profile}", "figures_dir": "figures"}
+        asked = parameters_of(chapter)
+        return {name: value for name, value in known.items() if name in asked}
 
     def check_results(self) -> None:
         """Raise ``ValueError`` if there are no tables to render from."""
@@ -67,8 +74,9 @@ class Book:
 
     def _stage(self) -> None:
         """A source folder whose chapters are executed copies and all else links."""
-        (self.source / "notebooks").mkdir(parents=True, exist_ok=True)
-        for name in LINKED:
+        for name in ("notebooks", "figures"):
+            (self.source / name).mkdir(parents=True, exist_ok=True)
+        for name in (*SOURCES, "results"):
             link = self.source / name
             if not link.is_symlink() and (self.root / name).exists():
                 link.symlink_to(os.path.relpath(self.root / name, link.parent))
@@ -76,12 +84,12 @@ class Book:
     def _run(self, chapter: Path) -> None:
         """Execute one chapter if its code, text or tables have changed since."""
         out, begin = self.source / "notebooks" / chapter.name, time.monotonic()
-        key = digest([file_digest(chapter), code_digest(chapter, self.root), _contents([self.results])])
+        key = digest([file_digest(chapter), code_digest(chapter, self.root), _contents(self.shown)])
         if self._is(f"chapter-{chapter.stem}", key) and out.is_file():
             return
         log = self.place / f"{chapter.stem}.log"
         with open(log, "w", encoding="utf-8") as handle:
-            run_notebook(chapter, out, {"profile": self.profile}, cwd=self.source,
+            run_notebook(chapter, out, self.parameters(chapter), cwd=self.source,
                          failed=self.place / "failed" / chapter.name, log=handle)
         self._set(f"chapter-{chapter.stem}", key)
         self.say(f"chapter {chapter.stem} in {duration(time.monotonic() - begin)}")
@@ -89,7 +97,7 @@ class Book:
     def _build(self) -> None:
         """Render all pages if anything shown has changed since; a warning is an error."""
         begin = time.monotonic()
-        made = [self.source / "notebooks", self.source / "figures", self.results]
+        made = [self.source / "notebooks", self.source / "figures", *self.shown]
         key = digest(_contents([self.root / name for name in SOURCES] + made))
         if self._is("book", key) and (self.html / "index.html").is_file():
             return
@@ -104,7 +112,7 @@ class Book:
     def _render(self, out: Path) -> None:
         command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(self.source),
                    "--path-output", str(out), *STRICT]
-        env = environment() | {"BI_PROFILE": self.profile, "BI_RESULTS": str(self.results)}
+        env = environment() | {"BI_PROFILE": self.profile, "BI_RESULTS": str(self.results), "BI_REPO": str(self.root)}
         done = subprocess.run(command, cwd=self.source, env=env, capture_output=True, text=True)
         text = done.stdout + done.stderr
         with atomic_write(self.place / "book.log") as handle:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bi.augmentation.arms import ARMS
+from bi.augmentation.arms import ARM_RATES
 from bi.notebook import check_parameters
 from bi.recipes import Profile, get_profile
 from bi.runs import Run, slug
@@ -67,7 +67,7 @@ class Grid:
     @property
     def arms(self) -> tuple[str, ...]:
         """Arms of the grid, each once."""
-        return self.profile.arms if self.name == "main" else tuple(ARMS)
+        return self.profile.arms if self.name == "main" else tuple(ARM_RATES)
 
     @property
     def models(self) -> dict[str, str]:
@@ -89,9 +89,9 @@ def make_grid(profile: str, name: str = "main") -> Grid:
     if name not in GRIDS:
         raise ValueError(f"unknown grid {name!r}; choose one of {', '.join(GRIDS)}")
     grid = Grid(get_profile(profile), name)
-    unknown = [arm for arm in grid.arms if arm not in ARMS]
+    unknown = [arm for arm in grid.arms if arm not in ARM_RATES]
     if unknown:
-        raise ValueError(f"profile {profile!r} has unknown arms {', '.join(unknown)}; choose from {', '.join(ARMS)}")
+        raise ValueError(f"profile {profile!r} has unknown arms {', '.join(unknown)}; choose from {', '.join(ARM_RATES)}")
     return grid
 
 
