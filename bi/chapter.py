@@ -1,0 +1,92 @@
+"""What a chapter notebook needs besides figures: its tables, and its numbers handed to the book.
+
+Numbers reach the prose by name only (:func:`hand_over`, ``{glue:text}`` in the page), so a text cannot disagree with
+the table that it was written from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bi.evaluation.intervals import Interval
+
+COMMANDS = "commands.csv"
+
+
+def read_table(results_dir: str | Path, name: str) -> pd.DataFrame:
+    """The table ``name`` of a results folder; ``ValueError`` naming the file and the remedy where it is missing."""
+    path = Path(results_dir) / f"{name}.csv"
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist; make it with `make reproduce PROFILE={Path(results_dir).name}`")
+    return pd.read_csv(path)
+
+
+def read_command_times(results_dir: str | Path) -> pd.DataFrame:
+    """Measured commands of all profiles (``results/commands.csv``, written by ``book/measure.py``), by command."""
+    path = Path(results_dir).parent / COMMANDS
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist; record each command by `python book/measure.py make test`")
+    return pd.read_csv(path).set_index("command")
+
+
+def read_stage_times(results_dir: str | Path) -> pd.DataFrame:
+    """Jobs, mean and total wall time of each stage of a profile: columns ``stage, jobs, mean_s, total_s, peak_mb``.
+
+    Reads ``timings.json`` of the results folder, in the order in which stages first appear.
+    """
+    path = Path(results_dir) / "timings.json"
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist; make it with `make reproduce PROFILE={Path(results_dir).name}`")
+    jobs = pd.read_json(path)
+    grouped = jobs.groupby("stage", sort=False)
+    return grouped.agg(jobs=("wall_s", "size"), mean_s=("wall_s", "mean"), total_s=("wall_s", "sum"),
+                       peak_mb=("peak_mb", "max")).reset_index()
+
+
+def hand_over(numbers: Mapping[str, Any]) -> None:
+    """Make each value available to the pages under its name.
+
+    Numbers become plain ``int`` or ``float`` (pages format them), intervals become three names: ``x``, ``x_low``,
+    ``x_high``. A number that is not finite is handed over as the text ``not available``.
+    """
+    from myst_nb import glue
+
+    for name, value in _flat(numbers).items():
+        glue(name, value, display=False)
+
+
+def _flat(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in numbers.items():
+        if isinstance(value, Interval):
+            flat |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+        else:
+            flat[name] = value
+    return {name: _plain(value) for name, value in flat.items()}
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "item"):
+        value = value.item()
+    return "not available" if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def points(interval: Interval) -> str:
+    """A difference of shares in percentage points, for a sentence: ``+15.4 points (95% interval +10.1 to +20.3)``."""
+    text = f"{100 * interval.value:+.1f} points"
+    if not math.isfinite(interval.low):
+        return f"{text} (no interval: one seed)"
+    return f"{text} ({interval.level:.0%} interval {100 * interval.low:+.1f} to {100 * interval.high:+.1f})"
+
+
+def time_text(seconds: float) -> str:
+    """Seconds for people: ``42 s``, ``7 min``, ``1 h 05 min``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -1,0 +1,65 @@
+"""The book's own Sphinx extension: offline assets, theme options, and four directives that keep the book honest.
+
+``provenance``   a box under a figure: where its numbers come from (:mod:`bi_book.provenance`)
+``implemented``  the function and the test of a displayed equation (:mod:`bi_book.equations`)
+``sidecars``     the table of every result file with its run (:mod:`bi_book.provenance`)
+dark figures     ``NAME.png`` is paired with ``NAME-dark.png`` (:mod:`bi_book.figures`)
+
+Everything that is missing (a sidecar, a table, a figure's dark half, a function, a test) is a warning, and the strict
+build (``-W``) makes a warning an error: the book tests its own completeness.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+from bi_book import equations, figures, offline, provenance
+
+STATIC = Path(__file__).resolve().parents[2] / "_static"
+
+
+def theme_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The theme's options: what `_config.yml` gave, one search box, and buttons only where there is an address."""
+    chosen = dict(options)
+    chosen["navbar_persistent"] = []
+    chosen["show_toc_level"] = 2
+    chosen["use_fullscreen_button"] = False
+    public = bool(chosen.get("repository_url"))
+    chosen["use_repository_button"] = public
+    chosen["use_issues_button"] = public
+    if public:
+        launch = dict(chosen.get("launch_buttons") or {})
+        launch.setdefault("colab_url", "https://colab.research.google.com")
+        launch.setdefault("binderhub_url", "https://mybinder.org")
+        chosen["launch_buttons"] = launch
+    else:
+        chosen["launch_buttons"] = {}
+        chosen.pop("repository_url", None)
+    return chosen
+
+
+def configure(app: Sphinx, config: Config) -> None:
+    """Set what `_config.yml` cannot say without replacing the defaults."""
+    config.bi_profile = os.environ.get("BI_PROFILE", config.bi_profile)
+    results = os.environ.get("BI_RESULTS") or Path(app.srcdir) / "results" / config.bi_profile
+    config.bi_results = str(results)
+    config.html_theme_options = theme_options(config.html_theme_options)
+    config.html_context = {"default_mode": "auto", **config.html_context}
+    config.html_static_path.append(str(STATIC))
+    offline.configure(config)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directives; see the module docstring."""
+    app.add_config_value("bi_profile", "cpu", "env")
+    app.add_config_value("bi_results", "", "env")
+    app.connect("config-inited", configure)
+    app.add_css_file("book.css")
+    for part in (offline, provenance, equations, figures):
+        part.setup(app)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

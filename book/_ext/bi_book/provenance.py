@@ -1,0 +1,254 @@
+"""Where a figure's numbers come from: the ``provenance`` box, the ``sidecars`` table, and the tables to download.
+
+    ```{provenance} main curves
+    :notebook: notebooks/two_arms
+    ```
+
+reads ``results/<profile>/main.provenance.json`` (and that of each further table), and offers the CSV beside it. A
+missing file, or a sidecar without a field that the reader needs, is a warning that says how to mend it.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import shutil
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.osutil import relative_uri
+
+LOGGER = logging.getLogger(__name__)
+NEEDED = ("profile", "seeds", "recipe", "commit", "hardware", "libraries", "wall_s")
+TABLES = "_static/tables"
+
+
+class Incomplete(ValueError):
+    """A sidecar or table that the book needs is missing or lacks a field."""
+
+
+def read_sidecar(results: Path, table: str) -> dict[str, Any]:
+    """The provenance of ``table``; raises :class:`Incomplete` naming the file, the field and the remedy."""
+    path = results / f"{table}.provenance.json"
+    remedy = f"run `make reproduce PROFILE={results.name}` or restore it from git"
+    if not (results / f"{table}.csv").is_file():
+        raise Incomplete(f"{results / table}.csv does not exist; {remedy}")
+    if not path.is_file():
+        raise Incomplete(f"{path} does not exist; {remedy}")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Incomplete(f"{path} is not JSON ({error}); {remedy}") from None
+    missing = [name for name in NEEDED if name not in record]
+    if missing:
+        raise Incomplete(f"{path} lacks {', '.join(missing)}; {remedy}")
+    return {**record, "table": table}
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``42 s``, ``7 min``, ``3.1 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def sample_size(results: Path, table: str) -> str:
+    """What the column ``n`` of a table says, for example ``300`` or ``256–4800``; empty without such a column."""
+    with (results / f"{table}.csv").open(newline="", encoding="utf-8") as handle:
+        values = [float(row["n"]) for row in csv.DictReader(handle) if row.get("n")]
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    return f"{low:.0f}" if low == high else f"{low:.0f}–{high:.0f}"
+
+
+def hardware_text(hardware: dict[str, Any]) -> str:
+    """The hardware field as one line, for example ``Xeon, 2 cores, 8 GB, no GPU, Linux x86_64``."""
+    gpus = hardware.get("gpus") or ["no GPU"]
+    parts = [hardware.get("cpu"), f"{hardware.get('cores')} cores", f"{hardware.get('memory_gb')} GB", *gpus,
+             hardware.get("system")]
+    return ", ".join(str(part) for part in parts if part)
+
+
+def commit_text(record: dict[str, Any]) -> str:
+    """The commit in short, and whether the code differed from it."""
+    if not record["commit"]:
+        return "not known (outside git)"
+    return str(record["commit"])[:7] + ("+changes" if record.get("dirty") else "")
+
+
+def time_text(record: dict[str, Any]) -> str:
+    """The run time in words; empty where none was measured."""
+    return "" if record["wall_s"] is None else duration(float(record["wall_s"]))
+
+
+def rows_of(record: dict[str, Any], n: str) -> list[tuple[str, str]]:
+    """Label and text of each line of the box."""
+    rows = [
+        ("Profile", str(record["profile"])),
+        ("Seeds", ", ".join(map(str, record["seeds"]))),
+        ("n", n),
+        ("Commit", commit_text(record)),
+        ("Recipe", str(record["recipe"])),
+        ("Run time", time_text(record)),
+        ("Hardware", hardware_text(record["hardware"])),
+    ]
+    return [(label, text) for label, text in rows if text]
+
+
+class provenance_box(nodes.General, nodes.Element):
+    """A folded box; attributes ``records`` (list of sidecars), ``sizes`` (n of each) and ``notebook`` (document)."""
+
+
+class sidecar_table(nodes.General, nodes.Element):
+    """One row per result file; attributes as in :class:`provenance_box`."""
+
+
+class _FromSidecars(SphinxDirective):
+    """Shared reading: sidecars of the named tables, with warnings instead of exceptions."""
+
+    @property
+    def results(self) -> Path:
+        return Path(self.config.bi_results)
+
+    def read(self, tables: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+        """Records and sample sizes of the tables that are complete."""
+        records, sizes = [], []
+        for table in tables:
+            self.env.note_dependency(str(self.results / f"{table}.provenance.json"))
+            try:
+                records.append(read_sidecar(self.results, table))
+                sizes.append(sample_size(self.results, table))
+            except Incomplete as error:
+                LOGGER.warning("provenance: %s", error, location=self.get_location())
+        return records, sizes
+
+
+class Provenance(_FromSidecars):
+    """``{provenance} table ...``: the box under a figure."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    option_spec: ClassVar = {"notebook": directives.unchanged}
+
+    def run(self) -> list[nodes.Node]:
+        """One box for all tables named."""
+        records, sizes = self.read(self.arguments[0].split())
+        if not records:
+            return []
+        return [provenance_box(records=records, sizes=sizes, notebook=self.options.get("notebook", ""))]
+
+
+class Sidecars(_FromSidecars):
+    """``{sidecars}``: every table of this profile with profile, seeds, commit, hardware and run time."""
+
+    def run(self) -> list[nodes.Node]:
+        """Read every sidecar of the results folder."""
+        names = sorted(path.name.removesuffix(".provenance.json")
+                       for path in self.results.glob("*.provenance.json"))
+        if not names:
+            LOGGER.warning("provenance: %s holds no *.provenance.json; run `make reproduce PROFILE=%s`",
+                           self.results, self.results.name, location=self.get_location())
+        records, sizes = self.read(names)
+        return [sidecar_table(records=records, sizes=sizes)]
+
+
+def _uri(translator: Any, target: str) -> str:
+    """Address of ``target`` (relative to the book's root) as seen from the page being written."""
+    builder = translator.builder
+    return relative_uri(builder.get_target_uri(builder.current_docname), target)
+
+
+def _download(translator: Any, target: str) -> str:
+    name = target.rpartition("/")[2]
+    return f'<a href="{_uri(translator, target)}" download>{name}</a>'
+
+
+def _pairs(rows: list[tuple[str, str]]) -> str:
+    return "".join(f"<dt>{html.escape(label)}</dt><dd>{html.escape(text)}</dd>" for label, text in rows)
+
+
+def _versions(record: dict[str, Any]) -> str:
+    names = ", ".join(f"{name} {version}" for name, version in record["libraries"].items())
+    return (f'<details class="provenance-versions"><summary>Library versions</summary>'
+            f"<p>{html.escape(names)}</p></details>")
+
+
+def summary_line(record: dict[str, Any], n: str) -> str:
+    """The line that is always visible."""
+    seeds = record["seeds"]
+    parts = [f"profile {record['profile']}", f"{len(seeds)} seed{'s' * (len(seeds) != 1)}", f"n = {n}" if n else "",
+             f"commit {commit_text(record)}", time_text(record)]
+    return " · ".join(filter(None, parts))
+
+
+def visit_box_html(self: Any, node: provenance_box) -> None:
+    """Write the box."""
+    first, size = node["records"][0], node["sizes"][0]
+    links = [_download(self, f"{TABLES}/{record['table']}.csv") for record in node["records"]]
+    notebook = node["notebook"]
+    if notebook:
+        links.append(f'<a href="{_uri(self, self.builder.get_target_uri(notebook))}">the notebook</a>')
+        links.append(_download(self, f"_sources/{notebook}.ipynb"))
+    bodies = [f"<dl>{_pairs(rows_of(record, n))}</dl>{_versions(record)}"
+              for record, n in zip(node["records"], node["sizes"], strict=True)]
+    named = len(bodies) > 1
+    body = "".join((f"<p class='provenance-table'>{record['table']}.csv</p>" if named else "") + text
+                   for record, text in zip(node["records"], bodies, strict=True))
+    self.body.append(
+        f'<details class="provenance"><summary><span class="provenance-word">Provenance</span> '
+        f"{html.escape(summary_line(first, size))}</summary>{body}</details>"
+        f'<p class="provenance-links">Table: {" · ".join(links)}</p>'
+    )
+    raise nodes.SkipNode
+
+
+def visit_table_html(self: Any, node: sidecar_table) -> None:
+    """Write the table of all sidecars."""
+    head = ("Table", "Seeds", "n", "Commit", "Recipe", "Run time", "Hardware")
+    lines = []
+    for record, n in zip(node["records"], node["sizes"], strict=True):
+        cells = dict(rows_of(record, n))
+        link = _download(self, f"{TABLES}/{record['table']}.csv")
+        data = "".join(f"<td>{html.escape(cells.get(name, ''))}</td>" for name in head[1:])
+        lines.append(f"<tr><td>{link}</td>{data}</tr>")
+    heads = "".join(f'<th scope="col">{name}</th>' for name in head)
+    self.body.append(f'<div class="table-scroll" tabindex="0" role="region" aria-label="Result files">'
+                     f'<table class="table sidecars"><thead><tr>{heads}</tr></thead>'
+                     f"<tbody>{''.join(lines)}</tbody></table></div>")
+    raise nodes.SkipNode
+
+
+def visit_plain(self: Any, node: nodes.Element) -> None:
+    """Builders that are not HTML: the visible line of each record."""
+    for record, n in zip(node["records"], node["sizes"], strict=True):
+        self.visit_paragraph(nodes.paragraph())
+        self.visit_Text(nodes.Text(f"{record['table']}: {summary_line(record, n)}"))
+        self.depart_paragraph(nodes.paragraph())
+    raise nodes.SkipNode
+
+
+def copy_tables(app: Sphinx, exception: Exception | None) -> None:
+    """Put every result table beside the pages, for download."""
+    if exception or app.builder.format != "html":
+        return
+    folder = Path(app.outdir) / TABLES
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for table in sorted(Path(app.config.bi_results).glob("*.csv")):
+        shutil.copyfile(table, folder / table.name)
+
+
+def setup(app: Sphinx) -> None:
+    """Register nodes, directives and the copy."""
+    for node, visit in ((provenance_box, visit_box_html), (sidecar_table, visit_table_html)):
+        app.add_node(node, html=(visit, None), latex=(visit_plain, None), text=(visit_plain, None))
+    app.add_directive("provenance", Provenance)
+    app.add_directive("sidecars", Sidecars)
+    app.connect("build-finished", copy_tables)
