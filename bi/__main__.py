@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 import bi
-from bi.commands import data, measure, train
+from bi.commands.data import data
 from bi.commands.door import Door
+from bi.commands.inject import inject
+from bi.commands.train import sft
 
 EPILOG = """\b
 From problems to a verdict, on files:
@@ -44,7 +46,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def door(
-    debug: Annotated[bool, typer.Option(envvar="BI_DEBUG", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", envvar="BI_DEBUG", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")]
     = False,
 ) -> None:
@@ -54,13 +56,8 @@ def door(
     """
 
 
-app.command(name="data")(data.data)
-app.command(name="inject")(data.inject)
-app.command(name="sft")(train.sft)
-app.command(name="rollouts")(measure.rollouts)
-app.command(name="influence")(measure.influence)
-app.command(name="grpo")(train.grpo)
-app.command(name="eval")(measure.evaluate)
+for command in (data, inject, sft):
+    app.command()(command)
 
 
 def main() -> None:

@@ -22,7 +22,14 @@ PLAIN_ROW: Columns = {"prompt": str, "completion": str}
 PROMPT_ROW: Columns = {"problem_id": str, "prompt": str, "answer": str, "wording": str}
 """What rollouts and GRPO need of a row."""
 
-_KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "an object"}
+_KINDS = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
 
 
 class RecordError(ValueError):
@@ -84,7 +91,8 @@ def parse_row(path: str | Path, line: int, raw: bytes, columns: Columns) -> dict
     try:
         row = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
-        raise RecordError(path, line, f"not UTF-8 at byte {error.start + 1} of the line; save the file as UTF-8") from None
+        place = f"byte {error.start + 1} of the line"
+        raise RecordError(path, line, f"not UTF-8 at {place}; save the file as UTF-8") from None
     except (ValueError, RecursionError) as error:
         raise RecordError(path, line, f"not JSON ({_reason(error)}); each line must hold one JSON object") from None
     if not isinstance(row, dict):

@@ -23,7 +23,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_rows_come_back_as_they_were_written(file: Path) -> None:
-    rows = [{"prompt": f"line\nbreak \u2028 {i} é 漢 \"", "completion": "", "n": i, "x": 0.5, "list": [1]} for i in range(5)]
+    text = "line\nbreak \u2028 é 漢 \""
+    rows = [{"prompt": f"{text} {i}", "completion": "", "n": i, "x": 0.5, "list": [1]} for i in range(5)]
     assert write_rows(file, rows) == 5
     assert read_rows(file, PLAIN_ROW) == rows
     assert file.read_bytes().count(b"\n") == 5
@@ -62,7 +63,7 @@ def test_a_bad_line_is_named_with_file_line_and_reason(file: Path, line: str | b
     (3, int, True), (True, int, False), (3.0, int, False), (3, float, True), (0.5, float, True), (True, float, False),
     (False, bool, True), (0, bool, False),
 ])
-def test_a_number_is_no_truth_value_and_a_whole_number_is_a_number(file: Path, value: object, kind: type, fits: bool) -> None:
+def test_true_is_no_number_but_a_whole_number_is_one(file: Path, value: object, kind: type, fits: bool) -> None:
     write_lines(file, json.dumps({"x": value}))
     if fits:
         assert read_rows(file, {"x": kind}) == [{"x": value}]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bi.augmentation import behaviors as behaviours
+from bi.augmentation.arms import ARM_RATES, arm_rates
+from bi.augmentation.behaviors import BEHAVIORS, counts, strip
+from bi.augmentation.behaviors import inject as inject_behaviors
 from bi.augmentation.trace import draw_phrases
 from bi.augmentation.wording import WORDINGS, get_wording
 from bi.commands import options
@@ -28,8 +32,8 @@ def inject(
     source: Annotated[Path, typer.Argument(metavar="DATA", help="JSON Lines with prompt and completion.")],
     out: options.OutFile,
     behaviors: Annotated[str, typer.Option(
-        metavar="LIST", help=f"Which behaviours, separated by commas: {', '.join(behaviours.BEHAVIORS)}.")]
-    = ",".join(behaviours.BEHAVIORS),
+        metavar="LIST", help=f"Which behaviours, separated by commas: {', '.join(BEHAVIORS)}.")]
+    = ",".join(BEHAVIORS),
     rate: Annotated[float | None, typer.Option(
         help="One probability for all chosen behaviours (0 to 1); default: the profile's rates.")] = None,
     wording: Annotated[str | None, typer.Option(
@@ -51,54 +55,94 @@ def inject(
     bi inject plain.jsonl --behaviors reflection,subgoal --seed 0 --out injected.jsonl
     bi inject plain.jsonl --rate 0.2 --subgoal 1 --out injected.jsonl
     """
-    rates = choose_rates(get_profile(profile).rates, behaviors, rate, changes)
+    chosen = choose_behaviors(behaviors)
+    rates = choose_rates(get_profile(profile).rates, chosen, rate, changes)
     if wording is not None:
         get_wording(wording)
     check_file_out(out, overwrite=overwrite)
-    unread: list[RecordError] = []
+    tally: Counter[str] = Counter()
     with progress(None, "rows") as moved:
-        rows = injected_rows(source, wording, rates, seed, unread, keep_unread=keep_unread)
-        count = write_rows(out, rows, seen=moved)
-    summary = f"{count - len(unread)} rows injected"
-    say(f"{out}: {summary}" + (f", {len(unread)} copied unread" if unread else ""))
+        change = partial(inject_row, wording=wording, rates=rates, arm=arm_name(chosen), seed=seed)
+        write_rows(out, injected_rows(source, change, tally, keep_unread=keep_unread), seen=moved)
+    realised = ", ".join(f"{tally[f'n_{name}']} {name}" for name in BEHAVIORS)
+    kept = f"; {tally['unread']} rows copied unread" if tally["unread"] else ""
+    say(f"{out}: {tally['rows']} rows with {realised}{kept}")
 
 
-def choose_rates(released: BehaviorRates, behaviors: str, rate: float | None, changes: dict[str, Any]) -> BehaviorRates:
+def choose_behaviors(names: str) -> tuple[str, ...]:
+    """The behaviours in a list such as ``reflection,subgoal``; raises ``ValueError`` for an unknown one."""
+    chosen = {name.strip() for name in names.split(",") if name.strip()}
+    if not chosen or not chosen <= set(BEHAVIORS):
+        raise ValueError(f"--behaviors is {names!r}; choose from {', '.join(BEHAVIORS)}")
+    return tuple(name for name in BEHAVIORS if name in chosen)
+
+
+def choose_rates(
+    released: BehaviorRates, chosen: tuple[str, ...], rate: float | None, changes: dict[str, Any]
+) -> BehaviorRates:
     """The rates that the options ask for: the profile's, then ``rate`` for all, then those given one by one.
 
-    Behaviours that are not chosen get the rate 0; raises ``ValueError`` for an unknown one, or for a rate given to a
-    behaviour that is not chosen.
+    ``rate`` restates no definition without parents (there is nothing to look up). Behaviours that are not chosen get
+    the rate 0; raises ``ValueError`` where one of them is given a rate.
     """
-    chosen = [name.strip() for name in behaviors.split(",") if name.strip()]
-    unknown = [name for name in chosen if name not in behaviours.BEHAVIORS]
-    if unknown or not chosen:
-        raise ValueError(f"--behaviors is {behaviors!r}; choose from {', '.join(behaviours.BEHAVIORS)}")
-    off = [name for name in behaviours.BEHAVIORS if name not in chosen]
-    for name in off:
-        if name in changes:
+    for name in BEHAVIORS:
+        if name in changes and name not in chosen:
             raise ValueError(f"--{name} is given, but --behaviors leaves {name} out; add it there, or drop --{name}")
     if rate is not None:
-        everywhere = {"reflection": rate, "analysis": f"0,{rate}", "subgoal": rate}
-        released = replace_fields(released, everywhere)
-    rates = replace_fields(released, changes)
-    return dataclasses.replace(rates, **{name: (0.0,) if name == "analysis" else 0.0 for name in off})
+        released = replace_fields(released, {"reflection": rate, "analysis": f"0,{rate}", "subgoal": rate})
+    return only(chosen, replace_fields(released, changes))
+
+
+def only(chosen: tuple[str, ...], rates: BehaviorRates) -> BehaviorRates:
+    """``rates`` with the behaviours that are not ``chosen`` switched off."""
+    off = arm_rates("vanilla", rates)
+    return dataclasses.replace(off, **{name: getattr(rates, name) for name in chosen})
+
+
+def arm_name(chosen: tuple[str, ...]) -> str:
+    """The arm that injects exactly these behaviours, or their names joined by ``+`` where there is no such arm."""
+    every = BehaviorRates(reflection=1.0, analysis=(1.0,), subgoal=1.0)
+    return next((arm for arm in ARM_RATES if arm_rates(arm, every) == only(chosen, every)), "+".join(chosen))
 
 
 def injected_rows(
-    source: Path, wording: str | None, rates: BehaviorRates, seed: int, unread: list[RecordError], *, keep_unread: bool
+    source: Path, change: Callable[[Row], Row], tally: Counter[str], *, keep_unread: bool
 ) -> Iterator[Row]:
-    """The rows of ``source`` with behaviours, one at a time.
+    """The rows of ``source`` after ``change``, one at a time; ``tally`` adds up rows, behaviours and unread rows.
 
-    A row that cannot be read is added to ``unread`` and said; without ``keep_unread`` the rest is still looked through,
-    so that all such rows are listed, and then ``ValueError`` is raised.
+    A row that ``change`` refuses is said with its line and the reason. With ``keep_unread`` it is handed on as it is;
+    without, the rest is still looked through, so that all such rows are listed, and then ``ValueError`` is raised.
     """
     for line, row in iterate_rows(source, PLAIN_ROW):
         try:
-            yield inject_row(row, row.get("wording", wording), rates, seed, line)
+            changed = change(row)
         except ValueError as error:
-            unread.append(RecordError(source, line, str(error)))
-            say(f"unread: {unread[-1]}")
+            say(f"unread: {RecordError(source, line, str(error))}")
+            tally["unread"] += 1
             yield row
-    if unread and not keep_unread:
-        raise ValueError(f"{len(unread)} of the rows of {source} cannot be read (listed above) and nothing was written; "
+            continue
+        tally["rows"] += 1
+        tally.update({f"n_{name}": changed[f"n_{name}"] for name in BEHAVIORS})
+        yield changed
+    if tally["unread"] and not keep_unread:
+        raise ValueError(f"{tally['unread']} rows of {source} cannot be read (listed above), and nothing was written; "
                          "mend them, or copy them unchanged with --keep-unread")
+
+
+def inject_row(row: Row, *, wording: str | None, rates: BehaviorRates, arm: str, seed: int) -> Row:
+    """``row`` with behaviours in its completion, the realised counts, and ``arm`` if it has that column.
+
+    The streams are those of :func:`bi.augmentation.arms.iterate_rows`: a vanilla row becomes the row that the arm has.
+    Raises ``ValueError`` for a row whose prompt or completion cannot be read.
+    """
+    name = row.get("wording", wording)
+    if not isinstance(name, str):
+        raise ValueError("it has no column 'wording'; say which it is with --wording")
+    words = get_wording(name)
+    problem = words.read_problem(row["prompt"])
+    plain = strip(words.read_trace(row["completion"], problem), problem)
+    injected = inject_behaviors(plain, problem, rates, stream(seed, "behaviors", problem.key()))
+    trace = draw_phrases(injected, words.phrases, stream(seed, "phrases", problem.key()))
+    label = {"arm": arm} if "arm" in row else {}
+    realised = {f"n_{name}": number for name, number in counts(trace).items()}
+    return {**row, **label, "completion": words.completion(trace, problem), **realised}

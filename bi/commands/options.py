@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bi.recipes import ARMS, PROFILES
+from bi.recipes import PROFILES
 
 DEFAULT_PROFILE = "cpu"
 
@@ -17,11 +17,10 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed: same seed and options, sam
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace --out if it exists.")]
 Model = Annotated[str, typer.Option(
     metavar="FOLDER|NAME", help="Starting checkpoint: a Hugging Face folder, or a hub name.")]
-TrainData = Annotated[Path, typer.Option("--data", metavar="FILE", help="JSON Lines with prompt and completion.")]
+TrainData = Annotated[Path, typer.Option(
+    "--data", metavar="FILE", help="JSON Lines with prompt and completion (made by `bi data --arm NAME`).")]
 PromptData = Annotated[Path, typer.Option(
     "--data", metavar="FILE",
     help="JSON Lines with problem_id, prompt, answer and wording (made by `bi data --prompts-only`).")]
 OutFolder = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the result goes.")]
 OutFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the result goes.")]
-Arm = Annotated[str | None, typer.Option(
-    help=f"How the completions are written: {', '.join(ARMS)}.", metavar="NAME")]

@@ -17,7 +17,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from bi.recipes import BehaviorRates, GRPORecipe, SFTRecipe
+from bi.commands.options import DEFAULT_PROFILE
+from bi.recipes import BehaviorRates, GRPORecipe, SFTRecipe, get_profile
 
 Recipe = TypeVar("Recipe")
 LOSSES = ("grpo", "dapo", "bnpo", "dr_grpo")
@@ -59,7 +60,7 @@ SFT_FIELDS = {
     "batch_size": Field("rows of one optimiser step", 1),
     "learning_rate": Field("learning rate of AdamW", above=True),
     "scheduler": Field("learning-rate schedule", choices=SCHEDULERS),
-    "betas": Field("AdamW's two decay rates", high=0.99999),
+    "betas": Field("AdamW's two decay rates, separated by a comma", high=0.99999),
     "weight_decay": Field("AdamW's weight decay"),
     "max_length": Field("longest row (prompt and completion) in tokens", 2),
     "micro_batch_size": Field("rows of one backward pass; changes memory, not the result", 1),
@@ -86,10 +87,11 @@ GRPO_FIELDS = {
 RATE_FIELDS = {
     "reflection": Field("probability of reflection before a step", high=1),
     "redundant": Field("probability that reflection starts on a node the answer does not need", high=1),
-    "analysis": Field("probabilities of analysis by number of parents: 0, 1, 2, ... (the last covers more)", high=1),
+    "analysis": Field("probabilities of analysis for 0, 1, 2, ... parents, separated by commas", high=1),
     "subgoal": Field("probability of subgoal computation at a step", high=1),
     "strict": Field("reflect only on locked nodes"),
 }
+STAGES = {SFTRecipe: "sft", GRPORecipe: "grpo", BehaviorRates: "rates"}
 TABLES: dict[type, Mapping[str, Field]] = {SFTRecipe: SFT_FIELDS, GRPORecipe: GRPO_FIELDS, BehaviorRates: RATE_FIELDS}
 
 
@@ -107,7 +109,7 @@ def takes(recipe: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(command, eval_str=True)
         kept = [parameter for name, parameter in signature.parameters.items() if name != "changes"]
-        options = [_parameter(name, field, kind) for name, (field, kind) in _options(recipe).items()]
+        options = [_parameter(recipe, name, field) for name, field in TABLES[recipe].items()]
 
         def run(**given: Any) -> None:
             changes = {name: given.pop(name) for name in TABLES[recipe]}
@@ -121,22 +123,15 @@ def takes(recipe: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return decorate
 
 
-def _options(recipe: type) -> dict[str, tuple[Field, Any]]:
-    hints = typing.get_type_hints(recipe)
-    return {name: (field, hints[name]) for name, field in TABLES[recipe].items()}
-
-
-def _parameter(name: str, field: Field, kind: Any) -> inspect.Parameter:
-    single = _single_type(kind)
-    if typing.get_origin(single) is tuple:
-        option = typer.Option(option_name(name), help=_help(field) + " (numbers separated by commas)", metavar="LIST")
-        annotation = Annotated[str | None, option]
-    elif single is bool:
-        annotation = Annotated[bool | None, typer.Option(help=_help(field), show_default=False)]
-    else:
-        metavar = "|".join(field.choices) or None
-        option = typer.Option(option_name(name), help=_help(field), show_default=False, metavar=metavar)
-        annotation = Annotated[single | None, option]
+def _parameter(recipe: type, name: str, field: Field) -> inspect.Parameter:
+    """The command's parameter for one field; ``None`` means that it was not given."""
+    kind = _single_type(typing.get_type_hints(recipe)[name])
+    metavar = "|".join(field.choices) or None
+    if typing.get_origin(kind) is tuple:
+        kind, metavar = str, "LIST"
+    names = [] if kind is bool else [option_name(name)]
+    option = typer.Option(*names, help=_help(recipe, name, field), show_default=False, metavar=metavar)
+    annotation = Annotated[kind | None, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
@@ -147,8 +142,10 @@ def _single_type(kind: Any) -> Any:
     return kind
 
 
-def _help(field: Field) -> str:
-    return field.meaning
+def _help(recipe: type, name: str, field: Field) -> str:
+    default = getattr(getattr(get_profile(DEFAULT_PROFILE), STAGES[recipe]), name)
+    shown = ",".join(f"{number:g}" for number in default) if isinstance(default, tuple) else default
+    return f"{field.meaning[0].upper()}{field.meaning[1:]}. [{DEFAULT_PROFILE}: {'off' if default is None else shown}]"
 
 
 def replace_fields(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
@@ -167,7 +164,8 @@ def _numbers(name: str, text: str, kind: Any) -> tuple[float, ...]:
     try:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"{option_name(name)} is {text!r}; give numbers separated by commas, such as 0.1,0.4") from None
+        shown = f"{option_name(name)} is {text!r}"
+        raise ValueError(f"{shown}; give numbers separated by commas, such as 0.1,0.4") from None
     expected = typing.get_args(kind)
     if Ellipsis not in expected and len(numbers) != len(expected):
         raise ValueError(f"{option_name(name)} has {len(numbers)} numbers; it needs {len(expected)}")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from bi.commands import options
 from bi.commands.door import one_thread, say
 from bi.commands.outputs import check_folder_out, remove_old
 from bi.commands.recipe_options import replace_fields, takes
-from bi.recipes import GRPORecipe, SFTRecipe, get_profile
-from bi.records import PLAIN_ROW, PROMPT_ROW, read_rows
+from bi.recipes import SFTRecipe, get_profile
+from bi.records import PLAIN_ROW, read_rows
 
 COMPLETE = "complete.json"
 
