@@ -118,11 +118,16 @@ def sidecar(table: str | Path) -> Path:
 
 
 def write_table(path: str | Path, frame: pd.DataFrame, facts: Mapping[str, Any]) -> Path:
-    """Write ``frame`` as CSV and ``facts`` (see :func:`provenance`) beside it; the table comes last.
+    """Write ``frame`` as CSV (see :func:`write_csv`) and ``facts`` (see :func:`provenance`) beside it, table last."""
+    write_json(sidecar(path), {**facts, "rows": len(frame)})
+    return write_csv(path, frame)
+
+
+def write_csv(path: str | Path, frame: pd.DataFrame) -> Path:
+    """Write ``frame`` as CSV, whole or not at all.
 
     Equal frames give equal bytes: no index, ``\\n`` line ends, floats with ten significant digits.
     """
-    write_json(sidecar(path), {**facts, "rows": len(frame)})
     with atomic_write(path) as handle:
         frame.to_csv(handle, index=False, lineterminator="\n", float_format="%.10g")
     return Path(path)

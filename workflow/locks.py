@@ -86,8 +86,11 @@ def driver_lives(token: str, path: Path) -> bool:
 
 @contextmanager
 def one_gpu(folder: Path, count: int) -> Iterator[None]:
-    """Give this process one of ``count`` GPUs that no other job in ``folder`` uses (nothing to do below two)."""
-    if count < 2:
+    """Give this process one of ``count`` GPUs that no other job in ``folder`` uses.
+
+    Nothing to do below two, or without a driver on this machine: a cluster hands out GPUs itself.
+    """
+    if count < 2 or DRIVER not in os.environ:
         yield
         return
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count)))).split(",")

@@ -1,0 +1,437 @@
+"""The engine plans what has to run and nothing else, refuses bad input before work, and resumes what was killed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bi.notebook import NotebookError, check_parameters, parameters_of, run_notebook
+from bi.recipes import SMOKE
+from bi.runs import Run, slug
+from workflow import run as driver
+from workflow.checks import bytes_needed, check_all, check_model, model_bytes
+from workflow.job import contents, prepare
+from workflow.keys import recipe_values, stage_key
+from workflow.locks import Busy, drive, driver_lives, hold
+from workflow.plan import Estimate, Job, describe, read_estimate, read_plan
+from workflow.progress import Progress
+from workflow.publish import publish
+from workflow.sources import closure, code_digest, meaning
+from workflow.stages import ROOT, STAGES, Grid, check_notebooks, make_grid
+
+
+def write_notebook(path, *cells, tags=("parameters",)):
+    """A notebook of code cells, the first tagged ``parameters``."""
+    data = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [
+        {"cell_type": "code", "id": f"c{i}", "metadata": {"tags": list(tags)} if i == 0 else {}, "outputs": [],
+         "execution_count": None, "source": source} for i, source in enumerate(cells)]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data))
+    return path
+
+
+# --- parameters of notebooks -----------------------------------------------------------------------------------------
+
+def test_parameters_are_exactly_those_of_the_cell(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb", "arm = 'bridge'\nseed = 0")
+    check_parameters(notebook, {"arm": "vanilla", "seed": 3})
+    for given, told in (({"arm": "x", "sede": 1}, "'sede'.*'seed'"), ({"arm": "x"}, "not given 'seed'"),
+                        ({"arm": "x", "seed": "1"}, "asks for int"), ({"arm": "x", "seed": True}, "asks for int")):
+        with pytest.raises(ValueError, match=told):
+            check_parameters(notebook, given)
+
+
+@pytest.mark.parametrize(("cell", "told"), [("import os", "only assign"), ("x = f()", "constant"),
+                                            ("x: int = 1", "only assign")])
+def test_a_parameters_cell_holds_constants_only(tmp_path, cell, told):
+    with pytest.raises(ValueError, match=told):
+        parameters_of(write_notebook(tmp_path / "a.ipynb", cell))
+
+
+def test_what_is_no_notebook_is_named(tmp_path):
+    (tmp_path / "a.ipynb").write_text("{}")
+    with pytest.raises(ValueError, match="a.ipynb is not a Jupyter notebook"):
+        parameters_of(tmp_path / "a.ipynb")
+    with pytest.raises(ValueError, match="b.ipynb does not exist"):
+        parameters_of(tmp_path / "b.ipynb")
+    with pytest.raises(ValueError, match="0 cells tagged"):
+        parameters_of(write_notebook(tmp_path / "c.ipynb", "x = 1", tags=()))
+
+
+@pytest.mark.parametrize("profile", ["smoke", "cpu", "gpu", "paper"])
+def test_every_job_of_every_profile_fits_its_notebook(profile):
+    for name in ("main", "full"):
+        check_notebooks(make_grid(profile, name))
+
+
+def test_notebooks_of_the_grid_are_thin_and_hold_no_outputs():
+    for stage in STAGES.values():
+        cells = json.loads(stage.notebook().read_text())["cells"]
+        assert len(cells) <= 25, stage.name
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        assert all(not cell["outputs"] and cell["execution_count"] is None for cell in code), stage.name
+        assert all(len(cell["source"]) <= 15 for cell in code), stage.name
+        text = "".join(line for cell in code for line in cell["source"])
+        assert "class " not in text and "def " not in text and "sys.path" not in text, stage.name
+
+
+# --- execution -------------------------------------------------------------------------------------------------------
+
+def test_a_failing_cell_leaves_no_output_and_tells_the_error(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb", "n = 1", "import sys; print(sys.executable, n)", "1 / 0", "n")
+    failed = tmp_path / "failed" / "a.ipynb"
+    with open(tmp_path / "log", "w") as log, pytest.raises(NotebookError, match="a.ipynb, cell 3: ZeroDiv") as told:
+        run_notebook(notebook, tmp_path / "out.ipynb", {"n": 5}, cwd=tmp_path, failed=failed, log=log)
+    assert "1 / 0" in str(told.value) and "\x1b" not in str(told.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ipynb", "failed", "log"]
+    assert (tmp_path / "log").read_text().strip() == f"{sys.executable} 5"
+    assert "ZeroDivisionError" in failed.read_text()
+
+
+@pytest.mark.slow
+def test_an_executed_notebook_has_its_outputs_and_no_path_of_this_machine(tmp_path):
+    folder = tmp_path / "with {braces}"
+    notebook = write_notebook(folder / "a.ipynb", "n = 1", "import bi\nn + 1")
+    out = run_notebook(notebook, folder / "out.ipynb", {"n": 41}, cwd=folder, failed=folder / "f.ipynb")
+    text = out.read_text()
+    assert '"42"' in text and str(tmp_path) not in text
+    assert json.loads(text)["metadata"]["kernelspec"]["name"] == "python3"
+    assert not (folder / "f.ipynb").exists()
+
+
+# --- what depends on what --------------------------------------------------------------------------------------------
+
+def copy_code(place):
+    """A copy of the package and the notebooks that a test may change."""
+    for name in ("bi", "notebooks"):
+        shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return place
+
+
+def keys_of(root, profile=SMOKE):
+    model = profile.models[0].name
+    return {name: stage_key(stage.notebook(root), profile, model if stage.uses_model else None, root)
+            for name, stage in STAGES.items()}
+
+
+def changed(before, after, part="code"):
+    return {name for name in before if before[name][part] != after[name][part]}
+
+
+def test_a_changed_module_reruns_the_stages_that_import_it_and_no_other(tmp_path):
+    root = copy_code(tmp_path)
+    before = keys_of(root)
+    for module in ("bi/training/grpo.py", "bi/training/sft.py", "bi/augmentation/behaviors.py", "bi/figures.py"):
+        path, name = root / module, module.removesuffix(".py").replace("/", ".")
+        text = path.read_text()
+        path.write_text(text + "\nCHANGED = 1\n")
+        users = {stage.name for stage in STAGES.values()
+                 if name in closure(_code(stage.notebook(root)), root)}
+        assert changed(before, keys_of(root)) == users, module
+        path.write_text(text)
+    assert keys_of(root) == before
+
+
+def _code(notebook):
+    from workflow.sources import notebook_code
+
+    return notebook_code(notebook)
+
+
+def test_the_stages_depend_on_what_one_would_expect():
+    modules = {name: set(closure(_code(stage.notebook()), ROOT)) for name, stage in STAGES.items()}
+    assert "bi.training.grpo" in modules["grpo"] and "bi.training.sft" in modules["sft"]
+    for name in ("problems", "tables", "base", "evaluate", "measure"):
+        assert not modules[name] & {"bi.training.grpo", "bi.training.sft"}, name
+    assert "bi.tasks.igsm" in modules["problems"] and not any("training" in m for m in modules["problems"])
+    assert all("bi.recipes" not in found and "bi.figures" not in found for found in modules.values())
+
+
+def test_comments_docstrings_layout_and_version_do_not_rerun_anything():
+    plain = "__version__ = '1'\ndef f(x):\n    return x + 1\n"
+    same = '"""Doc."""\n__version__ = "2"\n\n\ndef f(x):  # why\n    "Doc."\n    return (x\n            + 1)\n'
+    assert meaning(plain) == meaning(same) != meaning(plain.replace("1\n", "2\n"))
+
+
+def test_imports_are_followed_into_packages_and_functions_but_not_into_type_checks(tmp_path):
+    files = {"bi/__init__.py": "", "bi/a/__init__.py": "from bi import d", "bi/a/b.py": "def f():\n    import bi.c",
+             "bi/c.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import bi.e\n", "bi/d.py": "",
+             "bi/e.py": ""}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert list(closure("import numpy\nfrom bi.a import b", tmp_path)) == ["bi", "bi.a", "bi.a.b", "bi.c", "bi.d"]
+    with pytest.raises(ValueError, match="nb imports bi.nothing"):
+        closure("import bi.nothing", tmp_path, name="nb")
+    with pytest.raises(ValueError, match="relative import"):
+        closure("from . import a", tmp_path)
+
+
+def test_markdown_and_magic_lines_are_no_code(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb", "x = 1", "%matplotlib inline\ny = x")
+    assert code_digest(notebook, ROOT) == code_digest(write_notebook(tmp_path / "b.ipynb", "x = 1", "y = x"), ROOT)
+
+
+@pytest.mark.parametrize(("change", "stages"), [
+    ({"sft": replace(SMOKE.sft, epochs=9)}, {"sft"}),
+    ({"grpo": replace(SMOKE.grpo, steps=9)}, {"grpo"}),
+    ({"influence": replace(SMOKE.influence, bootstrap=9)}, {"measure"}),
+    ({"rates": replace(SMOKE.rates, reflection=0.9)}, {"sft"}),
+    ({"note": "other words"}, set()),
+])
+def test_a_changed_recipe_reruns_the_stages_that_read_it(change, stages):
+    assert changed(keys_of(ROOT), keys_of(ROOT, replace(SMOKE, **change)), "recipe") == stages
+
+
+def test_recipe_values_are_those_that_the_notebook_reads(tmp_path):
+    code = "f(recipe.task.wording, recipe.sft, recipe.grpo_for(m).steps)"
+    notebook = write_notebook(tmp_path / "a.ipynb", "x = 1", code)
+    values = recipe_values(notebook, SMOKE, "models/tiny-base")
+    assert set(values) == {"task.wording", "sft", "grpo_for models/tiny-base"} and values["task.wording"] == "compact"
+    for cell, told in (("f(recipe)", "as a whole"), ("recipe.nothing", "no field")):
+        with pytest.raises(ValueError, match=told):
+            recipe_values(write_notebook(tmp_path / "b.ipynb", "x = 1", cell), SMOKE, None)
+
+
+def test_other_weights_are_another_base_model(tmp_path):
+    model = tmp_path / "models" / "tiny-base"
+    model.mkdir(parents=True)
+    (model / "model.safetensors").write_bytes(b"1")
+    code = copy_code(tmp_path)
+    before = keys_of(code)
+    (model / "model.safetensors").write_bytes(b"2")
+    assert changed(before, keys_of(code), "base") == {name for name, stage in STAGES.items() if stage.uses_model}
+
+
+# --- plan and progress -----------------------------------------------------------------------------------------------
+
+DRY_RUN = """Building DAG of jobs...
+[Sat Nov 21 03:31:35 2026]
+rule sft:
+    input: problems/0/stage.json
+    output: tiny-base/bridge/0/sft/stage.json
+    jobid: 2
+    reason: Params have changed since last execution: Params have changed since last execution: before: 1 now: 2
+    wildcards: model=tiny-base, arm=bridge, seed=0
+    resources: mem_mb=32000, tmpdir=/tmp
+[Sat Nov 21 03:31:35 2026]
+rule grpo:
+    input: tiny-base/bridge/0/sft/stage.json
+    reason: Missing output files: x; Input files updated by another job: y
+    wildcards: model=tiny-base, arm=bridge, seed=0
+rule all:
+    input: b/0.txt
+    reason: Input files updated by another job: b/0.txt
+Job stats:
+"""
+
+
+def test_a_dry_run_is_read_job_by_job():
+    jobs = read_plan(DRY_RUN)
+    assert [job.stage for job in jobs] == ["sft", "grpo"]
+    assert dict(jobs[0].wildcards) == {"model": "tiny-base", "arm": "bridge", "seed": "0"}
+    assert [job.reason for job in jobs] == ["code, recipe or model changed", "not made yet"]
+
+
+def test_the_plan_says_what_is_cached_and_how_long_the_rest_takes():
+    todo = [Job("grpo", (), "not made yet")] * 2
+    lines = describe(todo, {"sft": 2, "grpo": 3}, 700.0, 2)
+    assert "2 jobs to run, 3 cached; about 12 min on 2 cores" in lines[0]
+    assert lines[1].split() == "sft 0 to run 2 cached".split() and "not made yet" in lines[2]
+    assert "no earlier run" in describe(todo, {"grpo": 3}, None, 2)[0]
+
+
+def test_estimates_come_from_earlier_times_only(tmp_path):
+    (tmp_path / "timings.json").write_text(json.dumps([{"stage": "sft", "wall_s": s} for s in (10, 30)]))
+    estimate = read_estimate(tmp_path / "timings.json")
+    assert estimate.total(["sft"] * 4, cores=2) == 40 and estimate.total(["sft", "grpo"], cores=2) is None
+    assert estimate.total([], 2) == 0 and estimate.total(["sft"], cores=8) == 20
+    assert read_estimate(tmp_path / "none.json") == Estimate({})
+
+
+def test_progress_is_one_line_per_start_and_end():
+    said = []
+    progress = Progress([Job("sft", (), ""), Job("sft", (), "")], Estimate({}), 1, said.append)
+    progress.hear({"event": "started", "job": "sft bridge seed 0", "stage": "sft", "resumed": True})
+    progress.hear({"event": "finished", "job": "sft bridge seed 0", "stage": "sft", "wall_s": 61.0, "peak_mb": 800})
+    progress.hear({"event": "failed", "job": "sft vanilla seed 0", "stage": "sft", "message": "loss is nan"})
+    assert "started   sft bridge seed 0 (resumed)" in said[0]
+    assert "in 61 s, 800 MB; 1 of 2 done, about 61 s left" in said[1]
+    assert "FAILED" in said[2] and "loss is nan" in said[2]
+
+
+# --- folders and locks -----------------------------------------------------------------------------------------------
+
+def test_work_begun_by_the_same_key_is_kept_and_by_another_is_removed(tmp_path):
+    assert prepare(tmp_path, "one") is False
+    (tmp_path / "partial").mkdir()
+    (tmp_path / "stage.json").write_text("{}")
+    assert prepare(tmp_path, "one") is True
+    assert (tmp_path / "partial").exists() and not (tmp_path / "stage.json").exists()
+    assert prepare(tmp_path, "two") is False
+    assert not (tmp_path / "partial").exists()
+
+
+def test_a_stage_is_known_by_its_files_and_not_by_times_and_logs(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_bytes(b"1")
+    first = contents(tmp_path)
+    for name in ("log.txt", "timing.json", "begun.json", "sft.ipynb", ".lock"):
+        (tmp_path / name).write_text("x")
+    assert contents(tmp_path) == first and list(first) == ["model/weights"]
+
+
+def test_only_one_driver_and_jobs_notice_when_it_is_gone(tmp_path):
+    with drive(tmp_path) as value:
+        token, path = value.split(":", 1)
+        assert driver_lives(token, Path(path)) and not driver_lives("other", Path(path))
+        with pytest.raises(Busy, match="in use by another process .process"), hold(Path(path), "the run"):
+            pass
+    assert not driver_lives(token, Path(path))
+
+
+KILLED_DRIVER = """
+import subprocess, sys, time, os
+from pathlib import Path
+from workflow.locks import DRIVER, drive
+code = "import time, workflow.locks as l; l.follow_driver(.05); print('on', flush=True); time.sleep(60)"
+with drive(Path(sys.argv[1])) as value:
+    job = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {DRIVER: value}, stdout=subprocess.PIPE)
+    job.stdout.readline()
+    print(job.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_job_ends_when_its_driver_is_killed(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", KILLED_DRIVER, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT)
+    job = int(process.stdout.readline())
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{job}").exists() and _state(job) != "Z":
+        assert time.monotonic() < deadline, "the job outlived its driver"
+        time.sleep(0.05)
+    with drive(tmp_path):
+        pass
+
+
+def _state(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return "Z"
+
+
+# --- grid, checks, publishing ----------------------------------------------------------------------------------------
+
+def test_the_grid_has_every_cell_once():
+    grid = make_grid("cpu")
+    counts = Counter(stage for stage, _ in grid.jobs())
+    assert counts == {"problems": 3, "base": 1, "sft": 6, "measure": 6, "grpo": 6, "evaluate": 6, "tables": 1}
+    assert set(grid.arms) < set(make_grid("cpu", "full").arms)
+    folders = [run.folder(stage) for stage, run in make_grid("paper", "full").jobs()]
+    assert len(set(folders)) == len(folders)
+
+
+def test_bad_names_are_told_with_the_good_ones():
+    with pytest.raises(ValueError, match="unknown profile 'tiny'; choose one of smoke, cpu"):
+        make_grid("tiny")
+    with pytest.raises(ValueError, match="unknown grid 'big'; choose one of main, full"):
+        make_grid("smoke", "big")
+    with pytest.raises(ValueError, match="'test'.*test_id"):
+        Run("smoke").problems("test")
+
+
+def test_the_command_refuses_bad_input_with_exit_code_2_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(driver, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(driver, "ROOT", copy_code(tmp_path))
+    before = sorted(tmp_path.rglob("*"))
+    shutil.copy(ROOT / "_toc.yml", tmp_path)
+    for options, told in ((["--profile", "nope"], "unknown profile 'nope'"),
+                          (["--profile", "smoke", "--grid", "x"], "unknown grid"),
+                          (["--profile", "smoke", "--cluster", "no"], "no Snakemake profile"),
+                          (["--profile", "smoke"], "models/tiny-base does not exist; run `make base`")):
+        assert driver.main(["reproduce", *options]) == 2
+        assert told in capsys.readouterr().err
+    assert driver.main(["book", "--profile", "smoke"]) == 2
+    assert "run `make reproduce PROFILE=smoke` first" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "_toc.yml"])
+
+
+def model_folder(root, *files):
+    folder = root / "models" / "tiny-base"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in files:
+        (folder / name).write_bytes(b"x" * 1000)
+    return folder
+
+
+def test_an_incomplete_model_is_told_part_by_part(tmp_path):
+    model_folder(tmp_path, "config.json")
+    with pytest.raises(ValueError, match=r"lacks weights \(model.saf.*\), a tokenizer \(tok.*\); run `make base`"):
+        check_model("models/tiny-base", tmp_path)
+    model_folder(tmp_path, "model.safetensors", "tokenizer.json")
+    check_model("models/tiny-base", tmp_path)
+
+
+def test_a_hub_model_without_network_or_cache_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ValueError, match="not in the local cache and HF_HUB_OFFLINE is set"):
+        check_model("Qwen/Qwen2.5-3B", tmp_path)
+    (tmp_path / "models--Qwen--Qwen2.5-3B" / "snapshots").mkdir(parents=True)
+    check_model("Qwen/Qwen2.5-3B", tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    check_model("Qwen/Qwen2.5-1.5B", tmp_path)
+
+
+def test_everything_wrong_is_told_at_once(tmp_path, monkeypatch):
+    copy_code(tmp_path)
+    cell = "profile = ''\nmodel = ''\narm = ''\nsede = 0\nruns = ''"
+    write_notebook(tmp_path / "notebooks" / "grid" / "sft.ipynb", cell)
+    monkeypatch.setattr("workflow.checks.SPARE_BYTES", 10**18)
+    with pytest.raises(ValueError, match="(?s)'seed'.*'sede'.*make base.*not enough disk space"):
+        check_all(make_grid("smoke"), tmp_path, tmp_path / "runs", 2)
+
+
+def test_disk_space_grows_with_the_model_and_the_grid(tmp_path):
+    model_folder(tmp_path, "model.safetensors")
+    smoke, cpu = (bytes_needed(make_grid(name), tmp_path, 2) for name in ("smoke", "cpu"))
+    assert cpu - smoke == 1000 * 2 * (6 - 2)
+    assert model_bytes("Qwen/Qwen2.5-1.5B", tmp_path) == 6e9 and slug("Qwen/Qwen2.5-1.5B") == "Qwen2.5-1.5B"
+
+
+def test_published_tables_are_those_of_the_run_and_nothing_is_rewritten(tmp_path):
+    grid = make_grid("smoke")
+    tables = tmp_path / "runs" / "smoke" / "tiny-base" / "tables"
+    results = tmp_path / "results" / "smoke"
+    tables.mkdir(parents=True)
+    results.mkdir(parents=True)
+    (results / "old.csv").write_text("gone")
+    (tables / "main.csv").write_text("a\n1\n")
+    (tables / "main.provenance.json").write_text("{}")
+    (tables.parent / "base").mkdir()
+    (tables.parent / "base" / "timing.json").write_text('{"stage": "base", "wall_s": 2.0}')
+    assert publish(grid, tmp_path, Path("runs"), results) == [results / "main.csv"]
+    stamp = (results / "main.csv").stat().st_mtime_ns
+    assert publish(grid, tmp_path, Path("runs"), results) == []
+    assert (results / "main.csv").stat().st_mtime_ns == stamp
+    assert sorted(p.name for p in results.iterdir()) == ["main.csv", "main.provenance.json", "timings.json"]
+    assert json.loads((results / "timings.json").read_text())[0]["wall_s"] == 2.0
+
+
+def test_the_slurm_profile_gives_every_option_a_value_that_snakemake_takes():
+    settings = yaml.safe_load((ROOT / "workflow" / "profiles" / "slurm" / "config.yaml").read_text())
+    assert settings["executor"] == "slurm"
+    assert set(settings["set-resources"]) <= set(STAGES)
+    assert Grid(SMOKE).models == {"tiny-base": "models/tiny-base"} and os.environ["HF_HUB_OFFLINE"] == "1"
