@@ -120,7 +120,7 @@ def test_the_fingerprint_follows_the_weights_and_nothing_else(folder, tmp_path):
 
 
 def test_large_models_recompute_activations(monkeypatch):
-    model = tiny_policy(WORDS).model
-    assert not policy_module.needs_checkpointing(model)
+    config = tiny_policy(WORDS).model.config
+    assert not policy_module.needs_checkpointing(config)
     monkeypatch.setattr(policy_module, "CHECKPOINTING_PARAMETERS", 100)
-    assert policy_module.needs_checkpointing(model)
+    assert policy_module.needs_checkpointing(config)

@@ -233,8 +233,10 @@ def check_lengths(prompts: Iterable[tuple[str, int]], limit: int, what: str) -> 
                              "choose a model or recipe with a larger limit")
 
 
-def needs_checkpointing(model: PreTrainedModel) -> bool:
+def needs_checkpointing(config: Any) -> bool:
     """Whether training should recompute activations: models above 300 M parameters would not fit otherwise."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
     return sum(parameter.numel() for parameter in model.parameters()) > CHECKPOINTING_PARAMETERS
 
 
