@@ -90,7 +90,7 @@ class CompactWording(Wording):
             return f"V{step.name} {values[step.name]} ."
         head = f"D{step.name} " + (f"{render(quantity.formula, _mention)} ; " if step.analysis else "")
         if step.kind == "reflect":
-            missing = first_unsolved(quantity, dict(values))
+            missing = first_unsolved(quantity, values)
             return head + ("" if step.analysis else _until(quantity.formula, missing, values)) + f"? N{missing} ."
         known = substitute(quantity.formula, lambda name: Num(values[name]))
         chain = [known, *(subgoals(known, problem.modulus) if step.subgoal else ())]

@@ -180,7 +180,7 @@ class EnglishWording(Wording):
             sentences.append(ANALYSIS[step.phrase].format(fact=fact))
         sentences.append((REMINDER if known else INTRODUCTION)[step.phrase].format(**fields))
         if step.kind == "reflect":
-            missing = first_unsolved(quantity, dict(values))
+            missing = first_unsolved(quantity, values)
             sentences.append(REFLECTION[step.phrase].format(missing=f"the number of each {missing}"))
         else:
             chain = " = ".join((symbol, *_chain(step, problem, values, symbols)))

@@ -8,7 +8,7 @@ has solved ahead of its turn.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -38,7 +38,7 @@ class Trace:
     steps: tuple[Step, ...]
 
 
-def first_unsolved(quantity: Quantity, solved: set[str] | dict[str, int]) -> str | None:
+def first_unsolved(quantity: Quantity, solved: Container[str]) -> str | None:
     """The first parent, in written order, that is not solved yet; ``None`` when the quantity is unlocked."""
     return next((parent for parent in quantity.parents if parent not in solved), None)
 

@@ -6,7 +6,7 @@ here raises on any text, and the work is linear in its length.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,8 +50,8 @@ class Verdict:
     """What a completion got right.
 
     ``answer``: the stated answer is right. ``format``: it is stated in the form asked for. ``strict``: both, and every
-    line is right. ``first_error``: one of :data:`ERRORS`, ``None`` when strict; ``operands`` is the number of binary
-    operations in the formula of the failing step. The counts are those of behaviours in the text, right or wrong.
+    line is right. ``first_error``: one of :data:`ERRORS`, ``None`` when strict; ``error_operations`` is the number of
+    binary operations in the formula of the failing step. The counts are those of behaviours in the text, right or wrong.
     """
 
     answer: bool
@@ -94,16 +94,31 @@ def _has_reference(expr: Expr) -> bool:
     return isinstance(expr, Ref)
 
 
-def _first_error(reading: Reading, problem: Problem) -> tuple[str | None, int]:
+def judged_lines(reading: Reading, problem: Problem) -> Iterator[tuple[Line, str | None]]:
+    """Each line with its error, up to and including the first wrong one; ``None`` for a right line."""
     solved: dict[str, int] = {}
     for line in reading.lines:
         error = _line_error(line, problem, solved)
+        yield line, error
         if error:
-            quantity = problem.by_name.get(line.name)
-            return error, binary_operations(quantity.formula) if quantity else 0
+            return
         if line.kind == "solve":
             solved[line.name] = problem.by_name[line.name].value
-    return (None, 0) if problem.target in solved else ("unfinished", 0)
+
+
+def line_operations(line: Line, problem: Problem) -> int:
+    """Binary operations in the true formula of the quantity that ``line`` is about; 0 if there is none."""
+    quantity = problem.by_name.get(line.name)
+    return binary_operations(quantity.formula) if quantity else 0
+
+
+def _first_error(reading: Reading, problem: Problem) -> tuple[str | None, int]:
+    right = set()
+    for line, error in judged_lines(reading, problem):
+        if error:
+            return error, line_operations(line, problem)
+        right.add(line.name if line.kind == "solve" else None)
+    return (None, 0) if problem.target in right else ("unfinished", 0)
 
 
 def _line_error(line: Line, problem: Problem, solved: Mapping[str, int]) -> str | None:
@@ -116,7 +131,7 @@ def _line_error(line: Line, problem: Problem, solved: Mapping[str, int]) -> str 
         return "formula"
     if line.kind == "recall":
         return None if solved.get(line.name) == line.result else "lookup"
-    missing = first_unsolved(quantity, dict(solved))
+    missing = first_unsolved(quantity, solved)
     if line.kind == "reflect":
         return None if missing is not None and line.missing == missing else "reflection"
     if missing is not None:

@@ -1,28 +1,31 @@
 """The book-size base model: a small Llama trained from scratch on worked problems.
 
-``python -m bi.training.pretrain --out models/tiny-base`` (``make base``) remakes it. One process, one thread; training
-writes a checkpoint every few minutes beside the output and resumes from it.
+``bi base --out models/tiny-base`` (``make base``) remakes it, by way of :mod:`bi.evaluation.base_model`, which measures it
+too. One process, one thread; training writes a checkpoint every few minutes and resumes from it.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from bi.augmentation.compact import vocabulary
+from bi.files import atomic_write, require_space
+from bi.progress import Progress
+from bi.recipes import digest
 from bi.streams import stream_seed
 from bi.training.corpus import CorpusRecipe, document
-
-PAD, EOS = "<pad>", "<eos>"
+from bi.training.policy import Policy, default_device
+from bi.training.tiny import word_tokenizer
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,9 @@ class BaseRecipe:
 
 def make_tokenizer(recipe: BaseRecipe) -> PreTrainedTokenizerFast:
     """One token per word of the compact wording, split on white space."""
-    words = [PAD, EOS, *vocabulary(recipe.corpus.names, recipe.corpus.modulus)]
-    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token=PAD))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS, padding_side="left", model_max_length=recipe.context
-    )
+    tokenizer = word_tokenizer(vocabulary(recipe.corpus.names, recipe.corpus.modulus))
+    tokenizer.model_max_length = recipe.context
+    return tokenizer
 
 
 def make_model(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -67,7 +67,7 @@ def make_model(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast) -> LlamaF
         vocab_size=len(tokenizer), hidden_size=recipe.hidden, intermediate_size=recipe.feed_forward,
         num_hidden_layers=recipe.layers, num_attention_heads=recipe.heads, num_key_value_heads=recipe.kv_heads,
         max_position_embeddings=recipe.context, tie_word_embeddings=False, bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, attn_implementation="sdpa",
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, attn_implementation="eager",
     )
     model = LlamaForCausalLM(config)
     with torch.no_grad():
@@ -125,3 +125,81 @@ def make_optimizers(model: nn.Module, recipe: BaseRecipe) -> list[torch.optim.Op
 def schedule(step: int, steps: int, recipe: BaseRecipe) -> float:
     """Factor on the learning rates: linear warm-up, constant, linear decay to zero."""
     return min(1.0, (step + 1) / recipe.warmup, (steps - step) / (recipe.decay * steps))
+
+
+@dataclass
+class _State:
+    """What a checkpoint holds beside the weights: optimisers, the next step, the loss curve and the time spent."""
+
+    model: LlamaForCausalLM
+    optimizers: list[torch.optim.Optimizer]
+    step: int
+    history: list[dict[str, float]]
+    seconds: float
+
+    def save(self, path: Path) -> None:
+        """Write everything to one file, aside first."""
+        content = {
+            "model": self.model.state_dict(), "optimizers": [o.state_dict() for o in self.optimizers],
+            "step": self.step, "history": self.history, "seconds": self.seconds,
+        }
+        require_space(path, 4 * sum(p.numel() * p.element_size() for p in self.model.parameters()))
+        with atomic_write(path, "wb") as handle:
+            torch.save(content, handle)
+
+    def load(self, path: Path) -> None:
+        """Continue from a file that ``save`` wrote."""
+        content = torch.load(path, weights_only=True)
+        self.model.load_state_dict(content["model"])
+        for optimizer, state in zip(self.optimizers, content["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        self.step, self.history, self.seconds = content["step"], content["history"], content["seconds"]
+
+
+def train_base(recipe: BaseRecipe, work: Path, *, save_every: int = 250) -> tuple[Policy, pd.DataFrame]:
+    """Train the base model; returns it and its loss curve (step, loss, tokens, seconds).
+
+    ``work`` holds the checkpoint that an interrupted run continues from; it belongs to one recipe, and a checkpoint of
+    another one is refused with ``ValueError``. Raises ``FloatingPointError`` when the loss is not finite.
+    """
+    tokenizer = make_tokenizer(recipe)
+    model = make_model(recipe, tokenizer).to(default_device())
+    state = _State(model, make_optimizers(model, recipe), 0, [], 0.0)
+    steps = recipe.documents // recipe.batch
+    path = work / f"state-{digest(recipe)}.pt"
+    if path.exists():
+        state.load(path)
+    progress = Progress(steps, "base model")
+    for loss, tokens in _steps(state, recipe, tokenizer, steps):
+        state.history.append({"step": state.step, "loss": loss, "tokens": tokens, "seconds": round(state.seconds, 1)})
+        progress.update(state.step, f"loss {loss:.3f}, {tokens / state.seconds:,.0f} tokens/s")
+        if state.step % save_every == 0:
+            state.save(path)
+    return Policy(model.eval(), tokenizer, model.device, torch.float32), pd.DataFrame(state.history)
+
+
+def _steps(state: _State, recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast, steps: int) -> Iterator[tuple[float, int]]:
+    """Take the steps that are left; yields the loss of each and the tokens so far."""
+    rates = (recipe.muon_lr, recipe.adam_lr)
+    tokens = int(state.history[-1]["tokens"]) if state.history else 0
+    device = state.model.device
+    while state.step < steps:
+        started = time.perf_counter()
+        ids, labels = (part.to(device) for part in batch(recipe, tokenizer, state.step, steps))
+        with torch.autocast(device.type, torch.bfloat16):
+            logits = state.model(input_ids=ids, use_cache=False).logits
+        counted = labels[:, 1:] != -100
+        loss = functional.cross_entropy(logits[:, :-1][counted].float(), labels[:, 1:][counted])
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss of step {state.step + 1} is {loss.item()}; lower the learning rates")
+        loss.backward()
+        nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip)
+        for optimizer, rate in zip(state.optimizers, rates, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * schedule(state.step, steps, recipe)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        tokens += int((ids != tokenizer.pad_token_id).sum())
+        state.step += 1
+        state.seconds += time.perf_counter() - started
+        yield loss.item(), tokens
