@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from engine_cases import copy_code, write_notebook
 
 from bi.notebook import NotebookError, check_parameters, parameters_of, run_notebook
 from bi.recipes import SMOKE
@@ -27,17 +28,6 @@ from workflow.progress import Progress
 from workflow.publish import publish
 from workflow.sources import closure, code_digest, meaning
 from workflow.stages import ROOT, STAGES, Grid, check_notebooks, make_grid
-
-
-def write_notebook(path, *cells, tags=("parameters",)):
-    """A notebook of code cells, the first tagged ``parameters``."""
-    data = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [
-        {"cell_type": "code", "id": f"c{i}", "metadata": {"tags": list(tags)} if i == 0 else {}, "outputs": [],
-         "execution_count": None, "source": source} for i, source in enumerate(cells)]}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data))
-    return path
-
 
 # --- parameters of notebooks -----------------------------------------------------------------------------------------
 
@@ -109,13 +99,6 @@ def test_an_executed_notebook_has_its_outputs_and_no_path_of_this_machine(tmp_pa
 
 
 # --- what depends on what --------------------------------------------------------------------------------------------
-
-def copy_code(place):
-    """A copy of the package and the notebooks that a test may change."""
-    for name in ("bi", "notebooks"):
-        shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return place
-
 
 def keys_of(root, profile=SMOKE):
     model = profile.models[0].name
@@ -245,7 +228,7 @@ def test_a_dry_run_is_read_job_by_job():
 def test_the_plan_says_what_is_cached_and_how_long_the_rest_takes():
     todo = [Job("grpo", (), "not made yet")] * 2
     lines = describe(todo, {"sft": 2, "grpo": 3}, 700.0, 2)
-    assert "2 jobs to run, 3 cached; about 12 min on 2 cores" in lines[0]
+    assert "2 jobs to run, 3 cached; about 11 min 40 s on 2 cores" in lines[0]
     assert lines[1].split() == "sft 0 to run 2 cached".split() and "not made yet" in lines[2]
     assert "no earlier run" in describe(todo, {"grpo": 3}, None, 2)[0]
 
@@ -265,7 +248,7 @@ def test_progress_is_one_line_per_start_and_end():
     progress.hear({"event": "finished", "job": "sft bridge seed 0", "stage": "sft", "wall_s": 61.0, "peak_mb": 800})
     progress.hear({"event": "failed", "job": "sft vanilla seed 0", "stage": "sft", "message": "loss is nan"})
     assert "started   sft bridge seed 0 (resumed)" in said[0]
-    assert "in 61 s, 800 MB; 1 of 2 done, about 61 s left" in said[1]
+    assert "in 1 min 1 s, 800 MB; 1 of 2 done, about 1 min 1 s left" in said[1]
     assert "FAILED" in said[2] and "loss is nan" in said[2]
 
 

@@ -17,9 +17,9 @@ import yaml
 
 from bi.files import atomic_folder, atomic_write, file_digest
 from bi.notebook import check_parameters, parameters_of, run_notebook
+from bi.progress import duration
 from bi.recipes import digest
 from workflow.locks import hold
-from workflow.plan import duration
 from workflow.snake import WorkflowError, environment, last_lines
 from workflow.sources import code_digest
 

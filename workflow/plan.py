@@ -11,6 +11,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from bi.progress import duration
+
 _BLOCK = re.compile(r"^(?:local)?rule (\w+):$")
 _REASONS = {
     "Missing output files": "not made yet",
@@ -95,10 +97,3 @@ def describe(todo: list[Job], every: Mapping[str, int], seconds: float | None, c
         lines.append(f"  {stage:<9} {counts[stage]:>3} to run {number - counts[stage]:>3} cached{why}")
     return lines
 
-
-def duration(seconds: float) -> str:
-    """Seconds for people: ``8 s``, ``3 min``, ``1 h 05 min``."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

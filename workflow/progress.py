@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from workflow.plan import Estimate, Job, duration
+from bi.progress import duration
+from workflow.plan import Estimate, Job
 
 
 class Progress:

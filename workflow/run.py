@@ -13,12 +13,13 @@ from collections import Counter
 from pathlib import Path
 
 from bi.notebook import NotebookError
+from bi.progress import duration
 from bi.provenance import gpu_names, usable_cores
 from bi.recipes import PROFILES
 from workflow.book import Book
 from workflow.checks import check_all
 from workflow.locks import Busy, drive
-from workflow.plan import describe, duration, read_estimate, read_plan
+from workflow.plan import describe, read_estimate, read_plan
 from workflow.progress import Progress
 from workflow.publish import TIMINGS, publish
 from workflow.snake import Snake, WorkflowError

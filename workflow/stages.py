@@ -91,7 +91,8 @@ def make_grid(profile: str, name: str = "main") -> Grid:
     grid = Grid(get_profile(profile), name)
     unknown = [arm for arm in grid.arms if arm not in ARM_RATES]
     if unknown:
-        raise ValueError(f"profile {profile!r} has unknown arms {', '.join(unknown)}; choose from {', '.join(ARM_RATES)}")
+        known = ", ".join(ARM_RATES)
+        raise ValueError(f"profile {profile!r} has unknown arms {', '.join(unknown)}; choose from {known}")
     return grid
 
 
