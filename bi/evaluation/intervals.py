@@ -145,7 +145,7 @@ def paired_difference(first: pd.DataFrame, second: pd.DataFrame, rng: np.random.
     spread between problems that both share; ``ValueError`` when the two do not hold the same pairs.
     """
     keys = [seed, problem]
-    left, right = (table.groupby(keys, sort=True)[value].mean() for table in (first, second))
+    left, right = (pd.Series(table.groupby(keys, sort=True)[value].mean()) for table in (first, second))
     if not left.index.equals(right.index):
         odd = left.index.symmetric_difference(right.index)
         raise ValueError(f"paired difference: {len(odd)} ({seed}, {problem}) pairs are in one table only, first "

@@ -86,9 +86,9 @@ def problem_counts(rollouts: pd.DataFrame) -> pd.DataFrame:
 def correct_column(rollouts: pd.DataFrame) -> pd.Series:
     """True where the final answer is right: boolean ``answer`` if there is one, else ``reward == 1``."""
     if "answer" in rollouts and pd.api.types.is_bool_dtype(rollouts["answer"]):
-        return rollouts["answer"].astype(bool)
+        return pd.Series(rollouts["answer"], dtype=bool)
     _require(rollouts, "reward")
-    return rollouts["reward"] == 1
+    return pd.Series(rollouts["reward"]).eq(1)
 
 
 def accuracy_table(rollouts: pd.DataFrame, pass_at: tuple[int, ...] = (1,), group: int | None = None) -> pd.DataFrame:

@@ -13,7 +13,7 @@ def gram(first: np.ndarray, second: np.ndarray | None = None, *, chunk: int = CH
     """Inner products of rows: (N, P) and (M, P) -> (N, M), float64; ``second`` is ``first`` by default.
 
     Works through ``chunk`` columns at a time and adds the products up in float64: a single float32 product over
-    millions of columns can lose 3e-4 of the result, this keeps about 1e-7 at the same cost. Memory maps are read once, in
+    millions of columns can lose 3e-4 of the result, this keeps about 1e-7 at the same cost. Memory maps are read in
     slices.
     """
     second = first if second is None else second
