@@ -13,8 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-from bi.evaluation.intervals import Interval
-
 COMMANDS = "commands.csv"
 
 
@@ -49,39 +47,18 @@ def read_stage_times(results_dir: str | Path) -> pd.DataFrame:
 
 
 def hand_over(numbers: Mapping[str, Any]) -> None:
-    """Make each value available to the pages under its name.
+    """Make each value, a number or a text, available to the pages under its name; pages say the format.
 
-    Numbers become plain ``int`` or ``float`` (pages format them), intervals become three names: ``x``, ``x_low``,
-    ``x_high``. A number that is not finite is handed over as the text ``not available``.
+    ``ValueError`` for a number that is not finite: a page could not show it, and would not say why.
     """
     from myst_nb import glue
 
-    for name, value in _flat(numbers).items():
+    plain = {name: value.item() if hasattr(value, "item") else value for name, value in numbers.items()}
+    for name, value in plain.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"number {name!r} is {value}; hand over a text that says why it is missing")
+    for name, value in plain.items():
         glue(name, value, display=False)
-
-
-def _flat(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in numbers.items():
-        if isinstance(value, Interval):
-            flat |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
-        else:
-            flat[name] = value
-    return {name: _plain(value) for name, value in flat.items()}
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "item"):
-        value = value.item()
-    return "not available" if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def points(interval: Interval) -> str:
-    """A difference of shares in percentage points, for a sentence: ``+15.4 points (95% interval +10.1 to +20.3)``."""
-    text = f"{100 * interval.value:+.1f} points"
-    if not math.isfinite(interval.low):
-        return f"{text} (no interval: one seed)"
-    return f"{text} ({interval.level:.0%} interval {100 * interval.low:+.1f} to {100 * interval.high:+.1f})"
 
 
 def time_text(seconds: float) -> str:

@@ -1,60 +1,92 @@
-"""From tables to verdicts: how much more one arm gains from RL than another, and whether a claim survives it."""
+"""From the summary table to a verdict: does a claim about a difference survive its interval?"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
-from bi.evaluation.intervals import Interval, bootstrap_mean, hierarchical_mean, numpy_stream, paired_difference
-
 Verdict = Literal["supported", "contradicted", "undecided"]
-KEYS = ["seed", "problem_id"]
 
 
-def accuracies(counts: pd.DataFrame, arm: str, stage: str, split: str) -> pd.DataFrame:
-    """Accuracy by ``seed`` and ``problem_id`` (column ``value``) of one arm, stage and split.
+@dataclass(frozen=True)
+class Estimate:
+    """A number of ``summary.csv`` with its interval (``nan`` where one unit shows no spread) and how it was made."""
 
-    ``counts`` has the columns ``arm, seed, stage, split, problem_id, n, correct``. ``ValueError`` if nothing matches.
+    value: float
+    low: float
+    high: float
+    n: int
+    method: str
+
+    def points(self) -> str:
+        """A difference of shares in points, for a sentence: ``+15.4 points (95% interval +10.1 to +20.3)``."""
+        text = f"{100 * self.value:+.1f} points"
+        if not math.isfinite(self.low + self.high):
+            return f"{text} (no interval)"
+        return f"{text} ({self.method.split()[0]} interval {100 * self.low:+.1f} to {100 * self.high:+.1f})"
+
+    def brief(self) -> str:
+        """The same for a table cell: ``+15.4 (+10.1 to +20.3)``."""
+        text = f"{100 * self.value:+.1f}"
+        if not math.isfinite(self.low + self.high):
+            return text
+        return f"{text} ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
+
+    def verdict(self) -> Verdict:
+        """``supported`` if the whole interval lies above zero, ``contradicted`` if below, else ``undecided``."""
+        if self.low > 0:
+            return "supported"
+        return "contradicted" if self.high < 0 else "undecided"
+
+
+def find(summary: pd.DataFrame, arm: str, stage: str, split: str, *, versus: str = "",
+         metric: str = "accuracy") -> Estimate:
+    """The one row of the summary (:func:`bi.evaluation.tables.summary_table`) that matches.
+
+    ``stage`` is ``base``, ``sft``, ``rl`` or ``gain``; ``versus`` names the arm that was subtracted. ``ValueError``
+    naming what was asked for if there is no such row, or more than one.
     """
-    rows = counts[(counts["arm"] == arm) & (counts["stage"] == stage) & (counts["split"] == split)]
-    if rows.empty:
-        raise ValueError(f"counts hold no rows of arm {arm!r}, stage {stage!r}, split {split!r}; rerun the evaluation")
-    return rows.assign(value=rows["correct"] / rows["n"])[[*KEYS, "value"]]
+    wanted = {"arm": arm, "stage": stage, "split": split, "versus": versus, "metric": metric}
+    table = summary.fillna({"versus": ""})
+    rows = table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    if len(rows) != 1:
+        raise ValueError(f"summary: {len(rows)} rows with {wanted}; one is needed, rerun the tables of this profile")
+    row = rows.iloc[0]
+    return Estimate(float(row["value"]), float(row["low"]), float(row["high"]), int(row["n"]), str(row["method"]))
 
 
-def gains(counts: pd.DataFrame, arm: str, split: str) -> pd.DataFrame:
-    """Accuracy after RL minus accuracy after SFT, by seed and problem (column ``value``)."""
-    before, after = (accuracies(counts, arm, stage, split).set_index(KEYS)["value"] for stage in ("sft", "rl"))
-    if not before.sort_index().index.equals(after.sort_index().index):
-        raise ValueError(f"arm {arm!r}, split {split!r}: SFT and RL were evaluated on different problems")
-    return (after - before).rename("value").reset_index()
+@dataclass(frozen=True)
+class SeedComparison:
+    """Means of two arms over seeds, and in how many of ``seeds`` the first is larger."""
+
+    first: float
+    second: float
+    larger: int
+    seeds: int
+
+    def text(self) -> str:
+        """How often the first arm is ahead, for a sentence: ``larger in 3 of 3 seeds``."""
+        return f"larger in {self.larger} of {self.seeds} seeds"
+
+    def verdict(self) -> Verdict:
+        """``supported`` if larger in every seed, ``contradicted`` if in none, else (or with one seed) ``undecided``."""
+        if self.seeds < 2 or 0 < self.larger < self.seeds:
+            return "undecided"
+        return "supported" if self.larger else "contradicted"
 
 
-def mean_interval(values: pd.DataFrame, *names: str | int, resamples: int = 2000) -> Interval:
-    """Mean over seeds of the mean over problems, problems shared by all seeds; the interval resamples both.
+def compare_seeds(table: pd.DataFrame, first: str, second: str, **cell: str) -> SeedComparison:
+    """Arms ``first`` and ``second``, seed by seed, in the rows of a tidy table that match ``cell`` (column = value).
 
-    With one seed it resamples problems alone, and says so. ``names`` name the random stream.
+    A sign test by eye for quantities with few seeds and no common problems to resample. ``ValueError`` unless both
+    arms have exactly one row for each of the same seeds.
     """
-    rng = numpy_stream("verdict", *names)
-    if values["seed"].nunique() == 1:
-        return bootstrap_mean(values["value"], rng, resamples=resamples)
-    return hierarchical_mean(values["value"], values["seed"], values["problem_id"], rng, design="crossed",
-                             resamples=resamples)
-
-
-def extra_gain(counts: pd.DataFrame, split: str, arm: str, over: str, *, resamples: int = 2000) -> Interval:
-    """How much more ``arm`` gains from RL than ``over`` on the same problems with the same seeds (a share, not points).
-
-    Paired by seed and problem; see :func:`mean_interval` for the interval.
-    """
-    first, second = gains(counts, arm, split), gains(counts, over, split)
-    options = {"design": "crossed", "resample_seeds": first["seed"].nunique() > 1, "resamples": resamples}
-    return paired_difference(first, second, numpy_stream("extra gain", split, arm, over), **options)
-
-
-def verdict(difference: Interval) -> Verdict:
-    """``supported`` if the whole interval lies above zero, ``contradicted`` if below, else ``undecided``."""
-    if difference.low > 0:
-        return "supported"
-    return "contradicted" if difference.high < 0 else "undecided"
+    rows = table[(table[list(cell)] == pd.Series(cell)).all(axis=1)]
+    values = [rows[rows["arm"] == arm].set_index("seed")["value"].sort_index() for arm in (first, second)]
+    if values[0].empty or not values[0].index.equals(values[1].index) or values[0].index.has_duplicates:
+        raise ValueError(f"{cell}: one row for {first!r} and {second!r} in each seed is needed; rerun the tables")
+    return SeedComparison(float(values[0].mean()), float(values[1].mean()), int((values[0] > values[1]).sum()),
+                          len(values[0]))

@@ -45,8 +45,9 @@ class DarkPairs(SphinxTransform):
         dark = image.deepcopy()
         dark["uri"] = uri
         dark["ids"], dark["names"] = [], []
-        image["classes"] = [*image["classes"], "only-light"]
-        dark["classes"] = [*dark["classes"], "only-dark"]
+        # not the theme's only-light and only-dark: those hide the caption that the two halves share
+        image["classes"] = [*image["classes"], "in-light", "dark-light"]
+        dark["classes"] = [*dark["classes"], "in-dark", "dark-light"]
         image.parent.insert(image.parent.index(image) + 1, dark)
 
 
