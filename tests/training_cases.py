@@ -1,0 +1,27 @@
+"""Small policies and real problems for the tests of the training rooms."""
+
+from bi.augmentation.arms import build_problems, build_rows, prompt_row
+from bi.augmentation.compact import vocabulary
+from bi.recipes import COMPACT, BehaviorRates, TaskRecipe
+from bi.training.tiny import save_policy, tiny_policy
+
+TASK = TaskRecipe(train_ops=(2, 3), id_ops=(3, 3), ood_ops=(4, 4), sft_rows=24, rl_prompts=12, test_problems=4,
+                  options=COMPACT)
+
+
+def compact_policy(**changes):
+    """A random Llama over the compact words."""
+    settings = dict(hidden_size=32, max_position_embeddings=512)
+    return tiny_policy(vocabulary(24, 23), **{**settings, **changes})
+
+
+def save_compact_policy(folder, **changes):
+    return save_policy(compact_policy(**changes), str(folder))
+
+
+def prompt_rows(count, task=TASK, split="rl"):
+    return [prompt_row(problem, task) for problem in build_problems(task, split, count, 0)]
+
+
+def sft_rows(count, arm="bridge", task=TASK):
+    return build_rows(build_problems(task, "sft", count, 0), arm, task, BehaviorRates(), 0)
