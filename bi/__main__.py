@@ -12,7 +12,9 @@ import typer
 import bi
 from bi.commands.data import data
 from bi.commands.door import Door
+from bi.commands.evaluate import evaluate
 from bi.commands.inject import inject
+from bi.commands.measure import influence, rollouts
 from bi.commands.train import sft
 
 EPILOG = """\b
@@ -44,6 +46,16 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+COMMANDS = {
+    "data": data,
+    "inject": inject,
+    "sft": sft,
+    "rollouts": rollouts,
+    "influence": influence,
+    "eval": evaluate,
+}
+
+
 @app.callback()
 def door(
     debug: Annotated[bool, typer.Option("--debug", envvar="BI_DEBUG", help="Show the traceback of an error.")] = False,
@@ -56,8 +68,8 @@ def door(
     """
 
 
-for command in (data, inject, sft):
-    app.command()(command)
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 
 
 def main() -> None:

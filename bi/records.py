@@ -40,10 +40,18 @@ class RecordError(ValueError):
         self.path, self.line, self.reason = Path(path), line, reason
 
 
-def read_rows(path: str | Path, columns: Columns, *, unique: str | None = None) -> list[dict[str, Any]]:
-    """All rows of a JSON Lines file; see :func:`iterate_rows` for the errors.
+def read_rows(
+    path: str | Path,
+    columns: Columns,
+    *,
+    unique: str | None = None,
+    check: Callable[[dict[str, Any]], None] | None = None,
+    limit: int | None = None,
+) -> list[dict[str, Any]]:
+    """The rows of a JSON Lines file, or the first ``limit`` of them; see :func:`iterate_rows` for the errors.
 
-    ``unique`` names a column whose values must differ from row to row.
+    ``unique`` names a column whose values must differ from row to row. A ``ValueError`` that ``check`` raises on a row
+    becomes a :class:`RecordError` with its line.
     """
     rows, first_line = [], {}
     for line, row in iterate_rows(path, columns):
@@ -53,7 +61,14 @@ def read_rows(path: str | Path, columns: Columns, *, unique: str | None = None) 
                 raise RecordError(path, line, f"{unique} {value!r} was already used on line {first_line[value]}; "
                                               f"make each {unique} different")
             first_line[value] = line
+        if check is not None:
+            try:
+                check(row)
+            except ValueError as error:
+                raise RecordError(path, line, str(error)) from None
         rows.append(row)
+        if len(rows) == limit:
+            break
     return rows
 
 
@@ -135,11 +150,13 @@ def _kind(value: Any) -> str:
     return f"{_KINDS[type(value)]} ({shown if len(shown) <= 40 else shown[:37] + '...'})"
 
 
-def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]], *, seen: Callable[[], None] | None = None) -> int:
+def write_rows(
+    path: str | Path, rows: Iterable[Mapping[str, Any]], *, seen: Callable[[int], None] | None = None
+) -> int:
     """Write ``rows`` as JSON Lines and return their number; the file appears only when the last row is in it.
 
     Keys keep the order of the row and text is written as it is (UTF-8), so equal rows give equal bytes. ``seen`` is
-    called after each row, for a progress bar.
+    told how many rows are written, after each.
     """
     count = 0
     with atomic_write(Path(path), "w") as file:
@@ -147,5 +164,5 @@ def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]], *, seen: Cal
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
             count += 1
             if seen is not None:
-                seen()
+                seen(count)
     return count

@@ -18,12 +18,14 @@ from bi.augmentation.arms import (
     iterate_rows,
     prompt_row,
     split_ops,
+    task_config,
 )
 from bi.augmentation.wording import WORDINGS, get_wording
 from bi.commands import options
-from bi.commands.door import progress, say
+from bi.commands.door import say
 from bi.commands.outputs import check_file_out
 from bi.commands.recipe_options import replace_fields, takes
+from bi.progress import Progress
 from bi.recipes import COMPACT, BehaviorRates, TaskRecipe, get_profile
 from bi.records import read_rows, write_rows
 from bi.tasks.problem import Problem
@@ -74,15 +76,16 @@ def data(
     rates = replace_fields(defaults.rates, changes)
     if arm is not None:
         arm_rates(arm, rates)
+    task_config(recipe, split_ops(recipe, split))
     check_file_out(out, overwrite=overwrite)
     excluded = read_keys(exclude or [])
     count = rows or default_rows(recipe, split)
-    ops = low_high(split_ops(recipe, split))
-    say(f"drawing {count} {recipe.task} problems of {ops} operations ({split}, seed {seed})")
+    low, high = split_ops(recipe, split)
+    say(f"drawing {count} {recipe.task} problems: split {split}, {low} to {high} operations, seed {seed}")
     problems = draw_problems(recipe, split, count, seed, excluded)
     made = (prompt_row(problem, recipe) for problem in problems)
-    with progress(count, "rows") as moved:
-        write_rows(out, iterate_rows(problems, arm, recipe, rates, seed) if arm else made, seen=moved)
+    done = iterate_rows(problems, arm, recipe, rates, seed) if arm else made
+    write_rows(out, done, seen=Progress(count, "rows").update)
     say(f"{out}: {count} rows")
 
 
@@ -122,8 +125,3 @@ def draw_problems(recipe: TaskRecipe, split: str, count: int, seed: int, exclude
         if len(problems) >= count:
             return problems[:count]
         wanted += count - len(problems)
-
-
-def low_high(ops: tuple[int, int]) -> str:
-    """``3 to 5``, or ``5`` for a range of one."""
-    return str(ops[0]) if ops[0] == ops[1] else f"{ops[0]} to {ops[1]}"

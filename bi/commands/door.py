@@ -1,14 +1,19 @@
-"""How the commands talk and fail: progress and one-line errors on stderr, exit code 2, a traceback only on request."""
+"""How the commands talk and fail: one-line errors on stderr, exit code 2, a traceback only on request."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import typer
 from typer.core import TyperGroup
+
+from bi.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -18,10 +23,14 @@ class Door(TyperGroup):
     """The group of all commands: turns the errors that users can mend into one line."""
 
     def invoke(self, ctx: typer.Context) -> object:
-        """Run the command; ``ValueError`` and ``OSError`` (bad input, missing files, a full disk) end with code 2."""
+        """Run the command and end with code 2 on the errors that stages raise on purpose.
+
+        They are ``ValueError`` (bad input), ``OSError`` (missing files, a full disk) and ``FloatingPointError``
+        (training has diverged). Anything else is a mistake of ours and shows its traceback.
+        """
         try:
             return super().invoke(ctx)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, FloatingPointError) as error:
             if ctx.params.get("debug"):
                 raise
             say(f"error: {one_line(error)}")
@@ -44,13 +53,21 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-@contextmanager
-def progress(total: int | None, unit: str) -> Iterator[Callable[[], None]]:
-    """A bar on stderr that the handed-out function moves by one; silent where nobody watches (no terminal)."""
-    from tqdm import tqdm
+def count_up(label: str) -> Callable[[int, int], None]:
+    """A progress function ``(done, total)`` for stages that learn their total as they begin."""
+    bars: list[Progress] = []
 
-    with tqdm(total=total, unit=f" {unit}", disable=None, leave=False, file=sys.stderr) as bar:
-        yield lambda: bar.update() and None
+    def report(done: int, total: int) -> None:
+        if not bars:
+            bars.append(Progress(total, label))
+        bars[0].update(done)
+
+    return report
+
+
+def show(table: pd.DataFrame) -> None:
+    """Print a table for people on stdout, aligned, with four digits."""
+    print(table.to_string(index=False, float_format=lambda number: f"{number:.4g}"))
 
 
 def one_thread() -> None:

@@ -17,11 +17,12 @@ from bi.augmentation.behaviors import inject as inject_behaviors
 from bi.augmentation.trace import draw_phrases
 from bi.augmentation.wording import WORDINGS, get_wording
 from bi.commands import options
-from bi.commands.door import progress, say
+from bi.commands.door import say
 from bi.commands.outputs import check_file_out
 from bi.commands.recipe_options import replace_fields, takes
+from bi.progress import Progress
 from bi.recipes import BehaviorRates, get_profile
-from bi.records import PLAIN_ROW, RecordError, iterate_rows, write_rows
+from bi.records import PLAIN_ROW, RecordError, iterate_lines, iterate_rows, write_rows
 from bi.streams import stream
 
 Row = dict[str, Any]
@@ -61,9 +62,10 @@ def inject(
         get_wording(wording)
     check_file_out(out, overwrite=overwrite)
     tally: Counter[str] = Counter()
-    with progress(None, "rows") as moved:
-        change = partial(inject_row, wording=wording, rates=rates, arm=arm_name(chosen), seed=seed)
-        write_rows(out, injected_rows(source, change, tally, keep_unread=keep_unread), seen=moved)
+    change = partial(inject_row, wording=wording, rates=rates, arm=arm_name(chosen), seed=seed)
+    total = sum(1 for _ in iterate_lines(source))
+    rows = injected_rows(source, change, tally, keep_unread=keep_unread)
+    write_rows(out, rows, seen=Progress(total, "rows").update)
     realised = ", ".join(f"{tally[f'n_{name}']} {name}" for name in BEHAVIORS)
     kept = f"; {tally['unread']} rows copied unread" if tally["unread"] else ""
     say(f"{out}: {tally['rows']} rows with {realised}{kept}")

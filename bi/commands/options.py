@@ -22,5 +22,6 @@ TrainData = Annotated[Path, typer.Option(
 PromptData = Annotated[Path, typer.Option(
     "--data", metavar="FILE",
     help="JSON Lines with problem_id, prompt, answer and wording (made by `bi data --prompts-only`).")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Use only the first rows of --data, this many.")]
 OutFolder = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the result goes.")]
 OutFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the result goes.")]

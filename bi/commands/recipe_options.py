@@ -1,7 +1,7 @@
 """Recipe fields as command-line options: one table says what a field means and which values it may take.
 
-The defaults are not here: they are the profile's (:mod:`bi.recipes`). A command that trains gets one option for each
-field of its recipe, and a value given there replaces the profile's.
+The defaults are not here: they are the profile's (:mod:`bi.recipes`). A command gets one option for each
+field in the table of its recipe, and a value given there replaces the profile's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from bi.commands.options import DEFAULT_PROFILE
-from bi.recipes import BehaviorRates, GRPORecipe, SFTRecipe, get_profile
+from bi.recipes import BehaviorRates, EvalRecipe, GRPORecipe, SFTRecipe, get_profile
 
 Recipe = TypeVar("Recipe")
 LOSSES = ("grpo", "dapo", "bnpo", "dr_grpo")
@@ -91,8 +91,18 @@ RATE_FIELDS = {
     "subgoal": Field("probability of subgoal computation at a step", high=1),
     "strict": Field("reflect only on locked nodes"),
 }
-STAGES = {SFTRecipe: "sft", GRPORecipe: "grpo", BehaviorRates: "rates"}
-TABLES: dict[type, Mapping[str, Field]] = {SFTRecipe: SFT_FIELDS, GRPORecipe: GRPO_FIELDS, BehaviorRates: RATE_FIELDS}
+EVAL_FIELDS = {
+    "samples": Field("completions of each prompt", 1),
+    "temperature": Field("sampling temperature; 0 takes the likeliest token"),
+    "batch_size": Field("completions sampled at once; less needs less memory", 1),
+}
+STAGES = {SFTRecipe: "sft", GRPORecipe: "grpo", BehaviorRates: "rates", EvalRecipe: "evaluation"}
+TABLES: dict[type, Mapping[str, Field]] = {
+    SFTRecipe: SFT_FIELDS,
+    GRPORecipe: GRPO_FIELDS,
+    BehaviorRates: RATE_FIELDS,
+    EvalRecipe: EVAL_FIELDS,
+}
 
 
 def option_name(field: str) -> str:

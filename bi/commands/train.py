@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from bi.commands import options
 from bi.commands.door import one_thread, say
-from bi.commands.outputs import check_folder_out, remove_old
+from bi.commands.outputs import check_run_folder, leaves_nothing, remove_old
 from bi.commands.recipe_options import replace_fields, takes
 from bi.recipes import SFTRecipe, get_profile
 from bi.records import PLAIN_ROW, read_rows
 
 COMPLETE = "complete.json"
+"""What the training stages write last into a finished folder."""
 
 
 @takes(SFTRecipe)
@@ -24,21 +26,32 @@ def sft(
     overwrite: options.Overwrite = False,
     changes: Any = None,
 ) -> None:
-    """Fine-tune a checkpoint on prompts and completions (loss on the completion only).
+    """Fine-tune a checkpoint on chains of thought (loss on the completion only).
 
     --out becomes a Hugging Face folder (model and tokenizer) with history.csv. A run that was stopped goes on from its
-    last checkpoint when the same command is given again. Settings not given are the profile's.
+    last checkpoint when the same command is given again. Settings that are not given are the profile's.
 
     \b
     bi sft --model models/tiny-base --data data.jsonl --out runs/x
     bi sft --model models/tiny-base --data data.jsonl --out runs/y --epochs 5 --learning-rate 5e-4
     """
     recipe = replace_fields(get_profile(profile).sft, changes)
-    check_folder_out(out, overwrite=overwrite, mark=COMPLETE)
+    check_run_folder(out, overwrite=overwrite, mark=COMPLETE)
     rows = read_rows(data, PLAIN_ROW)
+    say_before(out, overwrite)
     one_thread()
     from bi.training.sft import train_sft
 
-    remove_old(out)
-    train_sft(model, rows, recipe, seed, out)
-    say(f"{out}: checkpoint trained on {len(rows)} rows; its losses are in {out / 'history.csv'}")
+    if overwrite:
+        remove_old(out)
+    with leaves_nothing(out):
+        train_sft(model, rows, recipe, seed, out)
+    say(f"{out}: model, tokenizer and history.csv")
+
+
+def say_before(out: Path, overwrite: bool) -> None:
+    """Say what is there already: a finished run, or one to go on with."""
+    if (out / COMPLETE).is_file() and not overwrite:
+        say(f"{out} holds a finished run; if it is this one there is nothing to do")
+    elif next(out.parent.glob(f"{out.name}.partial/checkpoint-*"), None) is not None:
+        say(f"{out}.partial holds checkpoints; if they are of this run, it goes on from the last")
