@@ -42,12 +42,12 @@ class BaseRecipe:
     kv_heads: int = 2
     feed_forward: int = 384
     context: int = 512
-    documents: int = 200_000
+    documents: int = 240_000
     batch: int = 32
     muon_lr: float = 3e-3
     adam_lr: float = 3e-3
     warmup: int = 100
-    decay: float = 0.4
+    decay: float = 0.5
     clip: float = 1.0
     seed: int = 0
     corpus: CorpusRecipe = field(default_factory=CorpusRecipe)
