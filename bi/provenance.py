@@ -15,11 +15,12 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from bi.files import atomic_write
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LIBRARIES = ("torch", "transformers", "trl", "datasets", "accelerate", "tokenizers", "numpy", "pandas")
 CODE = ("bi", "notebooks", "workflow", "models", "constraints.txt")

@@ -5,13 +5,18 @@ A stage owns one folder and writes nowhere else, so that it can be checked, remo
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from bi.recipes import Profile, get_profile
+from bi.recipes import Profile, digest, get_profile
 
 SPLITS = ("id", "ood")
 """Test splits: in distribution and out of distribution."""
+
+TIMING = "timing.json"
+"""What the engine leaves in a finished stage's folder: wall time and peak memory."""
 
 PROBLEM_FILES = ("sft", "rl", "dev_id", "dev_ood", "test_id", "test_ood")
 """Problems of one seed: training, RL prompts, targets of the influence, and tests (the tests are every seed's)."""
@@ -52,7 +57,11 @@ class Run:
         return self.folder("problems") / f"{split}.jsonl"
 
     def rollouts(self, stage: str, split: str) -> Path:
-        """Rollouts on a test split of ``stage``: ``base``, ``sft`` (made by ``measure``), ``rl`` (by ``evaluate``)."""
+        """Rollouts of ``stage`` (``base``, ``sft``: made by ``measure``, ``rl``: made by ``evaluate``) on a split.
+
+        Splits are the test splits and, after SFT, what influence is measured on: ``train`` (RL prompts), ``dev_id``,
+        ``dev_ood``.
+        """
         return self.folder({"base": "base", "sft": "measure", "rl": "evaluate"}[stage]) / f"rollouts_{split}.parquet"
 
     @property
@@ -64,6 +73,16 @@ class Run:
     def rl_model(self) -> Path:
         """Checkpoint after GRPO."""
         return self.folder("grpo") / "model"
+
+    @property
+    def digest(self) -> str:
+        """Digest of the profile's recipes."""
+        return digest(dataclasses.replace(self.recipe, note=""))
+
+    def seconds(self, stage: str) -> float:
+        """Wall time of a finished stage; 0 if it left no record."""
+        path = self.folder(stage) / TIMING
+        return float(json.loads(path.read_text(encoding="utf-8"))["wall_s"]) if path.is_file() else 0.0
 
 
 def slug(model: str) -> str:

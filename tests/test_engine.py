@@ -179,7 +179,8 @@ def test_recipe_values_are_those_that_the_notebook_reads(tmp_path):
     code = "f(recipe.task.wording, recipe.sft, recipe.grpo_for(m).steps)"
     notebook = write_notebook(tmp_path / "a.ipynb", "x = 1", code)
     values = recipe_values(notebook, SMOKE, "models/tiny-base")
-    assert set(values) == {"task.wording", "sft", "grpo_for models/tiny-base"} and values["task.wording"] == "compact"
+    assert set(values) == {"task.wording", "sft", "grpo_for.steps"} and values["grpo_for.steps"] == 3
+    assert values["task.wording"] == "compact"
     for cell, told in (("f(recipe)", "as a whole"), ("recipe.nothing", "no field")):
         with pytest.raises(ValueError, match=told):
             recipe_values(write_notebook(tmp_path / "b.ipynb", "x = 1", cell), SMOKE, None)

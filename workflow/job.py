@@ -20,13 +20,12 @@ from bi.files import file_digest
 from bi.notebook import NotebookError, run_notebook
 from bi.provenance import gpu_names, write_json
 from bi.recipes import digest
-from bi.runs import Run
+from bi.runs import TIMING, Run
 from workflow.locks import Busy, follow_driver, hold, one_gpu
 from workflow.stages import ROOT, STAGES, job_label
 
 DONE = "stage.json"
 BEGUN = "begun.json"
-TIMING = "timing.json"
 LOG = "log.txt"
 UNTOLD = (DONE, BEGUN, TIMING, LOG)
 EVENTS = "events.jsonl"

@@ -16,6 +16,7 @@ from bi.recipes import Profile, digest
 from workflow.sources import code_digest, notebook_code
 
 RECIPE = "recipe"
+GRPO_FOR = "grpo_for"
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 
 
@@ -31,7 +32,7 @@ def stage_key(notebook: Path, profile: Profile, model: str | None, root: Path) -
 def recipe_values(notebook: Path, profile: Profile, model: str | None) -> dict[str, Any]:
     """The recipe values that a notebook reads, by dotted name, for example ``task.wording``.
 
-    ``recipe.grpo_for(model)`` stands for the GRPO recipe of that model. Raises ``ValueError`` if the notebook uses
+    ``recipe.grpo_for(model)`` is the GRPO recipe of that model. Raises ``ValueError`` if the notebook uses
     ``recipe`` as a whole, because then it could depend on anything.
     """
     tree = ast.parse(notebook_code(notebook))
@@ -48,20 +49,26 @@ def recipe_values(notebook: Path, profile: Profile, model: str | None) -> dict[s
 
 
 def _chain(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> list[str]:
-    """The attributes read from ``node``, outermost last: ``recipe.task.wording`` gives ``[task, wording]``."""
-    chain = []
+    """The attributes read from ``node``, outermost last: ``recipe.task.wording`` gives ``[task, wording]``.
+
+    A call of ``grpo_for`` is passed through: ``recipe.grpo_for(model).steps`` gives ``[grpo_for, steps]``.
+    """
+    chain: list[str] = []
     above = parents.get(node)
-    while isinstance(above, ast.Attribute):
-        chain.append(above.attr)
-        above = parents.get(above)
+    while isinstance(above, ast.Attribute) or (isinstance(above, ast.Call) and chain == [GRPO_FOR]):
+        chain += [above.attr] if isinstance(above, ast.Attribute) else []
+        if isinstance(above, ast.Call) and above.func is not node:
+            break
+        node, above = above, parents.get(above)
     return chain
 
 
 def _resolve(chain: list[str], profile: Profile, model: str | None, notebook: Path) -> tuple[str, Any]:
     value: Any = profile
     for depth, name in enumerate(chain):
-        if isinstance(value, Profile) and name == "grpo_for":
-            return f"grpo_for {model}", profile.grpo_for(str(model))
+        if isinstance(value, Profile) and name == GRPO_FOR:
+            value = profile.grpo_for(str(model))
+            continue
         if not dataclasses.is_dataclass(value):
             return ".".join(chain[:depth]), value
         if name not in {field.name for field in dataclasses.fields(value)}:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from bi.files import atomic_write
 from bi.provenance import sidecar, write_json
-from bi.runs import Run
-from workflow.job import TIMING
+from bi.runs import TIMING, Run
 from workflow.stages import Grid
 
 TIMINGS = "timings.json"

@@ -15,6 +15,7 @@ import pandas as pd
 
 from bi.evaluation.intervals import Interval, bootstrap_mean, hierarchical_mean, numpy_stream
 from bi.evaluation.metrics import COUNTS, SHARES, accuracy_table, pass_at_k, problem_counts
+from bi.runs import SPLITS, Run
 
 MAIN_COLUMNS = ("task", "arm", "seed", "stage", "split", "metric", "value", "n")
 SUMMARY_COLUMNS = ("task", "arm", "stage", "versus", "split", "metric", "value", "low", "high", "n", "method")
@@ -22,7 +23,27 @@ STAGES = ("base", "sft", "rl")
 BEHAVIORS = ("n_reflection", "n_analysis", "n_subgoal")
 BASE_ARM = "base"
 REFERENCE_ARM = "vanilla"
+TRAIN_SPLIT = "train"
 _TIMES = ("seconds", "wall_s", "time")
+
+READ = ("problem_id", "answer", "reward", *SHARES, *COUNTS)
+
+
+def gather_rollouts(base: Run, cells: Iterable[Run]) -> list[tuple[dict[str, Any], pd.DataFrame]]:
+    """Rollouts of the base model and of every cell, as pairs (``task, arm, seed, stage, split``; table).
+
+    The split ``train`` holds the RL prompts under the SFT checkpoint. Columns that no table of this module needs are
+    not read.
+    """
+    places = [(base, BASE_ARM, "base", split) for split in SPLITS]
+    for run in cells:
+        places += [(run, run.arm, "sft", split) for split in (*SPLITS, TRAIN_SPLIT)]
+        places += [(run, run.arm, "rl", split) for split in SPLITS]
+    found = []
+    for run, arm, stage, split in places:
+        cell = {"task": run.recipe.task.task, "arm": arm, "seed": run.seed, "stage": stage, "split": split}
+        found.append((cell, pd.read_parquet(run.rollouts(stage, split), columns=list(READ))))
+    return found
 
 
 def main_rows(rollouts: pd.DataFrame, cell: Mapping[str, Any], pass_at: Sequence[int]) -> pd.DataFrame:
