@@ -73,22 +73,30 @@ def _is_version(node: ast.stmt) -> bool:
 def _imported(source: str, where: str, root: Path) -> dict[str, Path]:
     """Modules of the package that the import statements of ``source`` load, with the packages that hold them."""
     try:
-        tree = ast.parse(source)
+        statements = _statements(source)
     except SyntaxError as error:
         raise ValueError(f"{where} does not parse: {error}") from None
     modules: dict[str, Path] = {}
-    for node in _nodes_that_run(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                modules |= _chain(alias.name, where, root)
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                raise ValueError(f"{where} has a relative import; write the full name of the module")
-            modules |= _chain(str(node.module), where, root)
-            for alias in node.names:
-                path = _module_file(f"{node.module}.{alias.name}", root)
-                modules |= {f"{node.module}.{alias.name}": path} if path else {}
+    for module, names in statements:
+        if module.startswith("."):
+            raise ValueError(f"{where} has a relative import; write the full name of the module")
+        modules |= _chain(module, where, root)
+        for name in names:
+            path = _module_file(f"{module}.{name}", root)
+            modules |= {f"{module}.{name}": path} if path else {}
     return modules
+
+
+@cache
+def _statements(source: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Module (with leading dots if relative) and names of every import that runs; no names for a plain ``import``."""
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for node in _nodes_that_run(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, ()) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append(("." * node.level + (node.module or ""), tuple(alias.name for alias in node.names)))
+    return tuple(found)
 
 
 def _chain(module: str, where: str, root: Path) -> dict[str, Path]:
