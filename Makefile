@@ -10,6 +10,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PROFILE ?= cpu
 GRID ?=
+CORES ?=
+CLUSTER ?=
 ARGS ?=
 INSTALLER ?= auto
 PYTHON ?=
@@ -38,13 +40,18 @@ STAMP := .venv/.ready-$(shell { pwd; cat pyproject.toml constraints.txt; } | cks
 .PHONY: help venv .venv test test-slow reproduce book base lint lock clean distclean
 
 help: ## List these commands
-	@echo 'usage: make COMMAND [PROFILE=smoke|cpu|gpu|paper]'
+	@echo 'usage: make COMMAND [NAME=value ...]'
 	@echo
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
 	@echo
-	@echo 'PROFILE=$(PROFILE)   size of the run; smoke takes minutes and claims nothing, cpu is the default'
-	@echo 'GRID=FOLDER   a Snakemake profile: the same run on a cluster        ARGS="..."   more options for pytest'
-	@echo 'PYTHON=PATH   the Python 3.11 or 3.12 that .venv is made from        INSTALLER=pip   do without uv'
+	@echo 'Settings, each written NAME=value after the command:'
+	@echo '  PROFILE     size of the run: smoke (minutes, claims nothing), cpu (the default), gpu, paper'
+	@echo '  GRID        which arms reproduce runs, main (the default) or all'
+	@echo '  CORES       jobs at a time (default: every core)'
+	@echo '  CLUSTER     folder of a Snakemake profile: the same run on a cluster'
+	@echo '  ARGS        more options for pytest, as in ARGS="-k igsm"'
+	@echo '  PYTHON      the Python 3.11 or 3.12 that .venv is made from'
+	@echo '  INSTALLER   pip: do without uv'
 
 test: $(STAMP) ## Run the fast tests
 	@$(PY) -m pytest -q $(ARGS)
@@ -53,7 +60,8 @@ test-slow: $(STAMP) ## Run the tests that train or build
 	@$(PY) -m pytest -q -m slow $(ARGS)
 
 reproduce: $(STAMP) ## Run everything, from problems to the published book; resumes where it stopped
-	@$(PY) -m workflow.run reproduce --profile $(PROFILE) $(if $(GRID),--grid $(GRID))
+	@$(PY) -m workflow.run reproduce --profile $(PROFILE) $(if $(GRID),--grid $(GRID)) \
+	  $(if $(CORES),--cores $(CORES)) $(if $(CLUSTER),--cluster $(CLUSTER))
 
 book: $(STAMP) ## Render the book from the committed results, without training
 	@$(PY) -m workflow.run book --profile $(PROFILE)
