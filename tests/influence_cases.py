@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, Qwen2Config
+from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, MixtralConfig, Qwen2Config
 
 VOCABULARY = 11
 SMALL = {"vocab_size": VOCABULARY, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
@@ -13,6 +13,7 @@ SMALL = {"vocab_size": VOCABULARY, "hidden_size": 16, "intermediate_size": 24, "
 CONFIGS = {
     "llama": lambda: LlamaConfig(**SMALL, attention_dropout=0.3),
     "qwen2": lambda: Qwen2Config(**SMALL, tie_word_embeddings=True),
+    "mixtral": lambda: MixtralConfig(**SMALL, num_local_experts=4, num_experts_per_tok=2),
     "gpt2": lambda: GPT2Config(vocab_size=VOCABULARY, n_positions=32, n_embd=16, n_layer=2, n_head=4),
 }
 

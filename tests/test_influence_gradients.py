@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,8 +12,10 @@ import torch
 from influence_cases import CONFIGS, VOCABULARY, make_model, make_rollouts
 
 from bi.influence.advantages import Weighting
+from bi.influence.backward import WeightedGradient
 from bi.influence.gradients import group_gradients, rollout_gradients
-from bi.influence.likelihood import completion_logprobs, parameter_count
+from bi.influence.groups import iterate_groups
+from bi.influence.likelihood import completion_logprobs, differentiable, parameter_count
 
 
 def naive_groups(model: torch.nn.Module, rollouts: pd.DataFrame, weighting: Weighting) -> dict[str, np.ndarray]:
@@ -80,6 +85,37 @@ def test_micro_batches_change_nothing_but_memory() -> None:
     model, rollouts = make_model(), make_rollouts()
     whole = group_gradients(model, rollouts, micro_batch_size=64).full()
     assert relative_error(group_gradients(model, rollouts, micro_batch_size=1).full(), whole) < 1e-12
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_a_prompt_encoded_once_gives_the_same_gradient_for_fewer_tokens(kind: str) -> None:
+    model, rollouts = make_model(kind), make_rollouts(prompts=1)
+    (group,) = iterate_groups(rollouts)
+    weights, parameters = np.linspace(-1, 1, 6), list(model.parameters())
+    seen: list[int] = []
+    model.get_input_embeddings().register_forward_hook(lambda _, inputs, output: seen.append(inputs[0].numel()))
+    results, tokens = [], []
+    with differentiable(model, parameters):
+        for share in (False, True):
+            backward = WeightedGradient(model, parameters, micro_batch_size=2, share_prefix=share)
+            for _ in range(2):  # the first call checks itself against the ordinary pass
+                seen.clear()
+                gradient = backward(group.prompt, group.completions, weights, "q0").copy()
+            results.append(gradient)
+            tokens.append(sum(seen))
+    assert relative_error(results[1], results[0]) < 1e-12
+    assert tokens[0] - tokens[1] >= 5 * len(group.prompt)
+
+
+def test_a_model_without_a_plain_cache_falls_back_to_whole_sequences() -> None:
+    model, rollouts = make_model(), make_rollouts()
+    whole = group_gradients(model, rollouts).full()
+    model.forward = partial(_without_cache, model.forward)
+    assert relative_error(group_gradients(model, rollouts).full(), whole) < 1e-12
+
+
+def _without_cache(forward: Callable, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> object:
+    return forward(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
 
 
 def test_one_outcome_is_zero_without_a_backward_pass_and_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,9 @@ import pandas as pd
 import torch
 
 from bi.influence.advantages import Group, Weighting, group_weights, length_factors, normalised_probabilities
+from bi.influence.backward import WeightedGradient
 from bi.influence.groups import RolloutGroup, check_groups
-from bi.influence.likelihood import WeightedGradient, differentiable, model_of, named_subset
+from bi.influence.likelihood import differentiable, model_of, named_subset
 
 logger = logging.getLogger(__name__)
 Split = Literal["none", "halves", "outcomes"]

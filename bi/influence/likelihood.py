@@ -9,10 +9,9 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -47,23 +46,32 @@ def parameter_count(policy: Any, pattern: str | None = None) -> int:
 
 @contextmanager
 def differentiable(model: nn.Module, parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Evaluation mode (dropout off) with gradients for ``parameters`` only; the model is left as it was."""
+    """Evaluation mode (dropout off) with gradients for ``parameters`` only; the model is left as it was.
+
+    A mixture of experts in float64 takes the plain implementation of its experts: the grouped one is float32 at most.
+    """
     training = model.training
+    experts = getattr(getattr(model, "config", None), "_experts_implementation", None)
+    regroup = experts not in (None, "eager") and next(model.parameters()).dtype == torch.float64
     flags = [(p, p.requires_grad) for p in model.parameters()]
     chosen = {id(p) for p in parameters}
     try:
         model.eval()
+        if regroup:
+            model.set_experts_implementation("eager")
         for p, _ in flags:
             p.requires_grad_(id(p) in chosen)
         yield
     finally:
         model.train(training)
+        if regroup:
+            model.set_experts_implementation(experts)
         for p, flag in flags:
             p.requires_grad_(flag)
 
 
-def _supported(model: nn.Module, **options: Any) -> dict[str, Any]:
-    """The ``options`` that the model's ``forward`` names: architectures differ in what they accept."""
+def supported(model: nn.Module, **options: Any) -> dict[str, Any]:
+    """Those of ``options`` that the model's ``forward`` names: architectures differ in what they accept."""
     names = inspect.signature(model.forward).parameters
     return {name: value for name, value in options.items() if name in names}
 
@@ -87,6 +95,21 @@ class KeepDouble(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+def double_kept(model: nn.Module) -> AbstractContextManager[Any]:
+    """:class:`KeepDouble` for a float64 model, nothing for any other."""
+    return KeepDouble() if next(model.parameters()).dtype == torch.float64 else nullcontext()
+
+
+def padded(sequences: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask, both (B, T), of ``sequences`` padded on the right."""
+    ids = torch.zeros(len(sequences), max(map(len, sequences)), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = torch.tensor(sequence)
+        mask[row, : len(sequence)] = 1
+    return ids.to(device), mask.to(device)
+
+
 def completion_logprobs(model: nn.Module, prompt: Sequence[int], completions: Sequence[Sequence[int]], *,
                         temperature: float = 1.0) -> torch.Tensor:
     """log pi(o_i|q) for completions of one prompt, summed over their tokens: (B,), in nats, float32 or better.
@@ -96,62 +119,12 @@ def completion_logprobs(model: nn.Module, prompt: Sequence[int], completions: Se
     """
     device = next(model.parameters()).device
     start, longest = len(prompt), max(len(c) for c in completions)
-    ids = torch.zeros(len(completions), start + longest, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, completion in enumerate(completions):
-        sequence = torch.tensor([*prompt, *completion])
-        ids[row, : len(sequence)] = sequence
-        mask[row, : len(sequence)] = 1
-    ids, mask = ids.to(device), mask.to(device)
+    ids, mask = padded([[*prompt, *completion] for completion in completions], device)
     positions = torch.arange(ids.shape[1], device=device).expand_as(ids)
-    options = _supported(model, position_ids=positions, use_cache=False, logits_to_keep=longest + 1)
-    double = next(model.parameters()).dtype == torch.float64
-    with KeepDouble() if double else nullcontext():
+    options = supported(model, position_ids=positions, use_cache=False, logits_to_keep=longest + 1)
+    with double_kept(model):
         logits = model(input_ids=ids, attention_mask=mask, **options).logits[:, -(longest + 1) : -1]
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
     targets = ids[:, start:]
     losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
     return -(losses * mask[:, start:]).sum(1)
-
-
-class WeightedGradient:
-    """Accumulates sum_i w_i grad log pi(o_i|q) in one flat (P,) buffer, a micro-batch of rollouts at a time.
-
-    The model's ``.grad`` fields are not touched. Memory: one gradient, one buffer (float32, or float64 for a float64
-    model) and the activations of ``micro_batch_size`` rollouts, whatever the number of rollouts.
-    """
-
-    def __init__(self, model: nn.Module, parameters: Sequence[nn.Parameter], *, micro_batch_size: int = 16,
-                 temperature: float = 1.0) -> None:
-        """Allocate the buffer for ``parameters`` of ``model``."""
-        if micro_batch_size < 1:
-            raise ValueError(f"micro_batch_size {micro_batch_size} must be at least 1")
-        self.model, self.parameters = model, list(parameters)
-        self.micro_batch_size, self.temperature = micro_batch_size, temperature
-        first = self.parameters[0]
-        size = sum(p.numel() for p in self.parameters)
-        self.buffer = torch.zeros(size, dtype=torch.promote_types(first.dtype, torch.float32), device=first.device)
-
-    def __call__(self, prompt: Sequence[int], completions: Sequence[Sequence[int]], weights: np.ndarray,
-                 name: str) -> np.ndarray:
-        """The (P,) weighted gradient; rollouts of weight 0 cost nothing. ``name`` stands in error messages."""
-        self.buffer.zero_()
-        # equal lengths together: less padding
-        order = sorted(np.flatnonzero(weights), key=lambda i: len(completions[i]))
-        for begin in range(0, len(order), self.micro_batch_size):
-            rows = order[begin : begin + self.micro_batch_size]
-            logprobs = completion_logprobs(self.model, prompt, [completions[i] for i in rows],
-                                           temperature=self.temperature)
-            if not torch.isfinite(logprobs).all():
-                raise ValueError(f"{name}: the model gives a log-probability that is not finite (NaN or infinite "
-                                 "logits); check that the checkpoint is sound, or use float32")
-            share = torch.as_tensor(weights[rows], dtype=logprobs.dtype, device=logprobs.device)
-            self._add(torch.autograd.grad(share @ logprobs, self.parameters, allow_unused=True))
-        return self.buffer.cpu().numpy()
-
-    def _add(self, gradients: Sequence[torch.Tensor | None]) -> None:
-        offset = 0
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            if gradient is not None:
-                self.buffer[offset : offset + parameter.numel()] += gradient.reshape(-1)
-            offset += parameter.numel()

@@ -1,0 +1,76 @@
+"""The prompt of a group encoded once: its rollouts attend to one shared set of keys and values.
+
+The pass over the prompt is kept apart from the passes over completions. Each micro-batch of completions leaves its
+gradient in the shared keys and values, and one last backward pass carries the sum through the prompt. The result is the
+same as with the prompt repeated in every row, for the price of one prompt per group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from bi.influence.likelihood import double_kept, padded, supported
+
+
+class SharedPrefix:
+    """One prompt's keys, values and next-token logits, with gradients that are collected and pulled back once."""
+
+    def __init__(self, model: nn.Module, prompt: Sequence[int], temperature: float) -> None:
+        """Encode ``prompt``; :attr:`outputs` is empty where the model's cache is not plain keys and values."""
+        self.model, self.length, self.temperature = model, len(prompt), temperature
+        ids = torch.tensor([list(prompt)], device=next(model.parameters()).device)
+        with double_kept(model):
+            result = model(input_ids=ids, **supported(model, use_cache=True, logits_to_keep=1))
+        cache = getattr(result, "past_key_values", None)
+        layers = getattr(cache, "layers", []) if isinstance(cache, DynamicCache) else []
+        plain = bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+        self.outputs = [result.logits[:, -1], *(t for e in layers for t in (e.keys, e.values))] if plain else []
+        self.leaves = [t.detach().requires_grad_(t.requires_grad) for t in self.outputs]
+        self.pulls: list[torch.Tensor | None] = [None] * len(self.leaves)
+
+    def logprobs(self, completions: Sequence[Sequence[int]]) -> torch.Tensor:
+        """log pi(o_i|q) of completions, (B,), in nats: a function of the parameters and of the leaves."""
+        ids, mask = padded(completions, self.leaves[0].device)
+        logits = self.leaves[0].expand(len(ids), -1)[:, None]
+        if ids.shape[1] > 1:
+            logits = torch.cat([logits, self._continue(ids[:, :-1], mask[:, :-1])], dim=1)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) / self.temperature
+        losses = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none").view_as(ids)
+        return -(losses * mask).sum(1)
+
+    def _continue(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        cache = DynamicCache()
+        for layer, start in enumerate(range(1, len(self.leaves), 2)):
+            keys, values = (leaf.expand(len(ids), -1, -1, -1) for leaf in self.leaves[start : start + 2])
+            cache.update(keys, values, layer)
+        positions = torch.arange(self.length, self.length + ids.shape[1], device=ids.device).expand_as(ids)
+        mask = torch.cat([mask.new_ones(len(ids), self.length), mask], dim=1)
+        with double_kept(self.model):
+            options = supported(self.model, position_ids=positions, use_cache=True)
+            return self.model(input_ids=ids, attention_mask=mask, past_key_values=cache, **options).logits
+
+    def collect(self, gradients: Sequence[torch.Tensor | None]) -> None:
+        """Add gradients of the leaves, in the order of :meth:`open_leaves`."""
+        remaining = iter(gradients)
+        for index, leaf in enumerate(self.leaves):
+            if leaf.requires_grad and (gradient := next(remaining)) is not None:
+                before = self.pulls[index]
+                self.pulls[index] = gradient if before is None else before + gradient
+
+    def open_leaves(self) -> list[torch.Tensor]:
+        """The leaves that depend on the chosen parameters."""
+        return [leaf for leaf in self.leaves if leaf.requires_grad]
+
+    def pull_back(self, parameters: Sequence[nn.Parameter]) -> Sequence[torch.Tensor | None]:
+        """Gradients of ``parameters`` through the prompt, of everything collected."""
+        pairs = [(o, g) for o, g in zip(self.outputs, self.pulls, strict=True) if g is not None]
+        if not pairs:
+            return [None] * len(parameters)
+        outputs, gradients = zip(*pairs, strict=True)
+        return torch.autograd.grad(outputs, parameters, gradients, allow_unused=True)
