@@ -26,9 +26,9 @@ class TaskRecipe:
 
     task: str = "igsm"
     wording: str = "compact"
-    train_ops: tuple[int, int] = (3, 5)
-    id_ops: tuple[int, int] = (5, 5)
-    ood_ops: tuple[int, int] = (6, 6)
+    train_ops: tuple[int, int] = (4, 6)
+    id_ops: tuple[int, int] = (6, 6)
+    ood_ops: tuple[int, int] = (8, 8)
     sft_rows: int = 2000
     rl_prompts: int = 4000
     test_problems: int = 300
@@ -147,7 +147,10 @@ class Profile:
 
 
 TINY_BASE = "models/tiny-base"
-COMPACT = (("modulus", 23), ("compact", True))
+# Options of the compact task: why each has its value is told in the book. Modulus 23 is iGSM's own and makes a lucky guess
+# one in 23; plain category totals only, since a sum of products cannot be done in one step at this size; sums of two and
+# three operands are common, since they are what subgoal computation is for; every question holds redundant premises.
+COMPACT = (("modulus", 23), ("compact", True), ("abstract_depth", 1), ("operands", (2, 3, 5, 4)), ("redundant", (1, 4)))
 
 SMOKE = Profile(
     name="smoke",
@@ -169,7 +172,7 @@ CPU = Profile(
     seeds=(0, 1, 2),
     task=TaskRecipe(options=COMPACT),
     sft=SFTRecipe(epochs=3, batch_size=32, learning_rate=7e-4, max_length=512, micro_batch_size=32, save_every=40),
-    grpo=GRPORecipe(prompts=16, rollouts=16, steps=120, learning_rate=1e-4, epsilon=1.0, beta=0.0,
+    grpo=GRPORecipe(prompts=16, rollouts=16, steps=150, learning_rate=1e-4, epsilon=1.0, beta=0.0,
                     max_prompt_length=320, max_completion_length=192, micro_batch_size=64, save_every=20),
     influence=InfluenceRecipe(prompts=64, rollouts=16),
     note="two cores; real claims on the book-size model",
