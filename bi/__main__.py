@@ -15,7 +15,7 @@ from bi.commands.door import Door
 from bi.commands.evaluate import evaluate
 from bi.commands.inject import inject
 from bi.commands.measure import influence, rollouts
-from bi.commands.train import sft
+from bi.commands.train import grpo, sft
 
 EPILOG = """\b
 From problems to a verdict, on files:
@@ -52,6 +52,7 @@ COMMANDS = {
     "sft": sft,
     "rollouts": rollouts,
     "influence": influence,
+    "grpo": grpo,
     "eval": evaluate,
 }
 

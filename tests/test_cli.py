@@ -174,3 +174,93 @@ def test_unread_rows_are_listed_and_stop_the_run_unless_they_are_kept(tmp_path: 
     kept = succeed("inject", source, "--keep-unread", "--out", out)
     assert "2 rows copied unread" in kept.stderr
     assert [rows_of(out)[index] for index in (1, 3)] == bad and len(rows_of(out)) == 4
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model over the compact wording."""
+    from bi.augmentation.compact import vocabulary
+    from bi.training.tiny import save_policy, tiny_policy
+
+    policy = tiny_policy(vocabulary(24, 23), max_position_embeddings=512)
+    return Path(save_policy(policy, str(tmp_path_factory.mktemp("base") / "tiny")))
+
+
+@pytest.fixture(scope="module")
+def corridor(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which every stage has run once, each on what the one before has written."""
+    place = tmp_path_factory.mktemp("corridor")
+    succeed("data", "--arm", "bridge", "--rows", 8, *SMOKE, "--out", place / "sft.jsonl")
+    succeed("data", "--prompts-only", "--rows", 8, *SMOKE, "--out", place / "rl.jsonl")
+    succeed("sft", "--model", base, "--data", place / "sft.jsonl", *SMOKE, "--batch-size", 4, "--epochs", 2, "--out",
+            place / "sft")
+    for model, name in ((place / "sft", "train"), (place / "sft", "again")):
+        succeed("rollouts", "--model", model, "--data", place / "rl.jsonl", *SMOKE, "--samples", 4, "--limit", 6,
+                "--max-new-tokens", 12, "--out", place / f"{name}.parquet")
+    succeed("influence", place / "sft", place / "train.parquet", *SMOKE, "--target", place / "again.parquet", "--out",
+            place / "influence")
+    succeed("grpo", "--model", place / "sft", "--data", place / "rl.jsonl", *SMOKE, "--steps", 1, "--rollouts", 2,
+            "--max-completion-length", 12, "--out", place / "grpo")
+    succeed("eval", place / "train.parquet", place / "again.parquet", *SMOKE, "--out", place / "accuracy.csv")
+    return place
+
+
+def test_stages_take_what_the_stages_before_them_write(corridor: Path) -> None:
+    from bi.training.policy import load_policy
+
+    for model in ("sft", "grpo"):
+        assert load_policy(corridor / model, device="cpu").context == 512
+    assert len((corridor / "sft" / "history.csv").read_text().splitlines()) == 1 + 2 * 2
+    assert len((corridor / "grpo" / "history.csv").read_text().splitlines()) == 1 + 1
+    left = {path.name for path in corridor.iterdir()}
+    files = {"sft.jsonl", "rl.jsonl", "train.parquet", "again.parquet", "accuracy.csv"}
+    assert left == files | {"sft", "grpo", "influence"}
+
+
+def test_rollouts_repeat_byte_for_byte(corridor: Path) -> None:
+    assert (corridor / "train.parquet").read_bytes() == (corridor / "again.parquet").read_bytes()
+
+
+def test_eval_writes_what_the_metrics_say(corridor: Path) -> None:
+    import pandas as pd
+
+    from bi.evaluation.metrics import accuracy_table
+    from bi.training.rollouts import load_rollouts
+
+    rollouts = load_rollouts(corridor / "train.parquet")
+    assert len(rollouts) == 6 * 4
+    table = pd.read_csv(corridor / "accuracy.csv")
+    assert list(table) == ["rollouts", "metric", "value", "low", "high", "n", "method"]
+    found = table[table["rollouts"] == "train"].set_index("metric")["value"]
+    expected = accuracy_table(rollouts, (1, 2)).set_index("metric")["value"]
+    assert dict(found) == pytest.approx(dict(expected))
+    assert (table["low"] <= table["value"]).all() and (table["value"] <= table["high"]).all()
+
+
+def test_influence_names_its_targets_after_their_files(corridor: Path) -> None:
+    import numpy as np
+    import pandas as pd
+
+    table = pd.read_csv(corridor / "influence" / "influence.csv")
+    assert list(dict.fromkeys(table["target"])) == ["train", "again"]
+    assert np.load(corridor / "influence" / "influence.npz")["again_objective"].shape == (6, 6)
+
+
+def test_a_finished_run_is_not_run_again_and_another_does_not_replace_it(corridor: Path, base: Path) -> None:
+    given = ("--model", base, "--data", corridor / "sft.jsonl", "--out", corridor / "sft")
+    words = ("sft", *given, *SMOKE, "--batch-size", 4, "--epochs", 2)
+    before = {path.name: path.stat().st_mtime_ns for path in (corridor / "sft").iterdir()}
+    assert "nothing to do" in succeed(*words).stderr
+    other = bi(*words, "--seed", 1)
+    assert other.exit_code == 2 and "another seed" in other.stderr
+    assert before == {path.name: path.stat().st_mtime_ns for path in (corridor / "sft").iterdir()}
+
+
+def test_rollouts_of_another_checkpoint_are_refused(corridor: Path, base: Path, tmp_path: Path) -> None:
+    from bi.training.rollouts import load_rollouts, save_rollouts
+
+    rollouts = load_rollouts(corridor / "train.parquet")
+    save_rollouts(rollouts.assign(logprob=rollouts["logprob"] - rollouts["n_tokens"]), tmp_path / "off.parquet")
+    result = bi("influence", corridor / "sft", tmp_path / "off.parquet", *SMOKE, "--out", tmp_path / "x")
+    assert result.exit_code == 2 and "not rollouts of this checkpoint" in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["off.parquet"]

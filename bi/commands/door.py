@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ class Door(TyperGroup):
         """
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # the reader of stdout has seen enough; typer ends quietly
         except (ValueError, OSError, FloatingPointError) as error:
             if ctx.params.get("debug"):
                 raise
@@ -66,14 +69,17 @@ def count_up(label: str) -> Callable[[int, int], None]:
 
 
 def show(table: pd.DataFrame) -> None:
-    """Print a table for people on stdout, aligned, with four digits."""
-    print(table.to_string(index=False, float_format=lambda number: f"{number:.4g}"))
+    """Print a table for people on stdout, aligned, with four digits; ``-`` where there is no number."""
+    print(table.to_string(index=False, na_rep="-", float_format=lambda number: f"{number:.4g}"))
 
 
-def one_thread() -> None:
-    """One thread a process, unless the environment says otherwise; torch reads this when it is first imported.
+def prepare_torch() -> None:
+    """Settings for a command that is about to import torch: one thread a process, and no chatter of libraries.
 
-    It is fastest where several processes share the cores, and it makes equal seeds give equal bits.
+    One thread is fastest where several processes share the cores, and it makes equal seeds give equal bits; the
+    environment may say otherwise (torch reads it when it is first imported).
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore", category=FutureWarning)

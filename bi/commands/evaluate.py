@@ -53,7 +53,7 @@ def evaluate(
     with atomic_write(out) as file:
         whole.to_csv(file, index=False, lineterminator="\n")
     show(whole.drop(columns="method"))
-    say(f"{out}: {len(whole)} measurements; {whole['method'].iloc[0]}")
+    say(f"{out}: {len(whole)} measurements; low and high are 95 % bootstrap intervals over problems")
 
 
 def read_list(text: str) -> tuple[int, ...]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bi.commands import options
-from bi.commands.door import count_up, one_thread, say, show
+from bi.commands.door import count_up, prepare_torch, say, show
 from bi.commands.outputs import check_file_out, check_folder_out, leaves_nothing, names_of
 from bi.commands.prompts import read_prompts
-from bi.commands.recipe_options import replace_fields, takes
+from bi.commands.recipe_options import Field, replace_fields, takes
 from bi.recipes import EvalRecipe, get_profile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bi.training.policy import Policy
 
 
 @takes(EvalRecipe)
@@ -40,7 +45,7 @@ def rollouts(
     recipe = replace_fields(defaults.evaluation, changes)
     check_file_out(out, overwrite=overwrite)
     rows = read_prompts(data, limit)
-    one_thread()
+    prepare_torch()
     from bi.training.policy import load_policy
     from bi.training.rollouts import make_rollouts
 
@@ -54,6 +59,8 @@ def rollouts(
 
 
 TABLE, ARRAYS = "influence.csv", "influence.npz"
+MISMATCH = 0.05
+"""Nats a token by which a log-probability may differ from the recorded one (bfloat16 stays well below)."""
 
 
 def influence(
@@ -78,8 +85,9 @@ def influence(
     bi influence runs/sft runs/rl.parquet --target runs/test.parquet --out runs/influence
     """
     recipe = get_profile(profile)
+    Field("step size", above=True).check("lr", lr := lr if lr is not None else recipe.grpo.learning_rate)
     check_folder_out(out, overwrite=overwrite, mark=TABLE)
-    one_thread()
+    prepare_torch()
     from bi.training.rollouts import load_rollouts
 
     train = load_rollouts(rollouts)
@@ -91,8 +99,10 @@ def influence(
     from bi.training.policy import load_policy
 
     policy = load_policy(model)
-    report = influence_report(policy, train, targets, lr=lr if lr is not None else recipe.grpo.learning_rate, seed=seed,
-                              resamples=recipe.influence.bootstrap, progress=count_up("prompt gradients"))
+    for path, table in zip([rollouts, *(target or [])], [train, *targets.values()], strict=True):
+        check_origin(policy, table, path)
+    report = influence_report(policy, train, targets, lr=lr, seed=seed, resamples=recipe.influence.bootstrap,
+                              progress=count_up("prompt gradients"))
     with atomic_folder(out) as folder:
         report.table.to_csv(folder / TABLE, index=False, lineterminator="\n")
         np.savez(folder / ARRAYS, **report.arrays)
@@ -100,3 +110,23 @@ def influence(
         say(f"{name}: {note}")
     show(report.table[["target", "metric", "value", "low", "high", "n", "unit"]])
     say(f"{out}: {TABLE} and {ARRAYS}")
+
+
+def check_origin(policy: Policy, rollouts: pd.DataFrame, path: Path) -> None:
+    """Raise ``ValueError`` when the first group of ``rollouts`` was not sampled from ``policy``.
+
+    Influence is on-policy: the recorded log-probabilities must be those that the policy gives.
+    """
+    import torch
+
+    from bi.influence.groups import check_groups
+    from bi.influence.likelihood import completion_logprobs
+
+    group = check_groups(rollouts, policy.model)[0]
+    recorded = rollouts[rollouts["problem_id"] == group.problem_id].sort_values("sample")["logprob"].to_numpy()
+    with torch.inference_mode():
+        found = completion_logprobs(policy.model, group.prompt, group.completions).double().cpu().numpy()
+    gap = abs(found - recorded).sum() / group.lengths.sum()
+    if not gap <= MISMATCH:
+        raise ValueError(f"{path}: its log-probabilities differ from the model's by {gap:.2g} nats a token; these are "
+                         "not rollouts of this checkpoint, make them with `bi rollouts --model` of the same folder")

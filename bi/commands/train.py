@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from bi.commands import options
-from bi.commands.door import one_thread, say
+from bi.commands.door import prepare_torch, say
 from bi.commands.outputs import check_run_folder, leaves_nothing, remove_old
+from bi.commands.prompts import read_prompts
 from bi.commands.recipe_options import replace_fields, takes
-from bi.recipes import SFTRecipe, get_profile
+from bi.recipes import GRPORecipe, SFTRecipe, get_profile
 from bi.records import PLAIN_ROW, read_rows
 
 COMPLETE = "complete.json"
@@ -39,7 +40,7 @@ def sft(
     check_run_folder(out, overwrite=overwrite, mark=COMPLETE)
     rows = read_rows(data, PLAIN_ROW)
     say_before(out, overwrite)
-    one_thread()
+    prepare_torch()
     from bi.training.sft import train_sft
 
     if overwrite:
@@ -47,6 +48,41 @@ def sft(
     with leaves_nothing(out):
         train_sft(model, rows, recipe, seed, out)
     say(f"{out}: model, tokenizer and history.csv")
+
+
+@takes(GRPORecipe)
+def grpo(
+    model: options.Model,
+    data: options.PromptData,
+    out: options.OutFolder,
+    limit: options.Limit = None,
+    seed: options.Seed = 0,
+    profile: options.Profile = options.DEFAULT_PROFILE,
+    overwrite: options.Overwrite = False,
+    changes: Any = None,
+) -> None:
+    """Train a checkpoint by reinforcement learning (GRPO) on prompts with a verifiable answer.
+
+    --out becomes a Hugging Face folder (model and tokenizer) with history.csv (one row a step), rollout_accuracy.csv
+    (how many rollouts of each prompt were right, by step) and timings.csv. A run that was stopped goes on from its last
+    checkpoint when the same command is given again. Settings that are not given are the profile's.
+
+    \b
+    bi grpo --model runs/x --data rl.jsonl --out runs/y
+    bi grpo --model runs/x --data rl.jsonl --steps 50 --prompts 8 --rollouts 8 --out runs/z
+    """
+    recipe = replace_fields(get_profile(profile).grpo, changes)
+    check_run_folder(out, overwrite=overwrite, mark=COMPLETE)
+    rows = read_prompts(data, limit)
+    say_before(out, overwrite)
+    prepare_torch()
+    from bi.training.grpo import train_grpo
+
+    if overwrite:
+        remove_old(out)
+    with leaves_nothing(out):
+        train_grpo(model, rows, recipe, seed, out)
+    say(f"{out}: model, tokenizer, history.csv and rollout_accuracy.csv")
 
 
 def say_before(out: Path, overwrite: bool) -> None:
