@@ -51,12 +51,12 @@ def hand_over(numbers: Mapping[str, Any]) -> None:
 
     ``ValueError`` for a number that is not finite: a page could not show it, and would not say why.
     """
-    from myst_nb import glue
-
     plain = {name: value.item() if hasattr(value, "item") else value for name, value in numbers.items()}
     for name, value in plain.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"number {name!r} is {value}; hand over a text that says why it is missing")
+    from myst_nb import glue
+
     for name, value in plain.items():
         glue(name, value, display=False)
 

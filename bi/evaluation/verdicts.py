@@ -71,6 +71,10 @@ class SeedComparison:
         """How often the first arm is ahead, for a sentence: ``larger in 3 of 3 seeds``."""
         return f"larger in {self.larger} of {self.seeds} seeds"
 
+    def times(self) -> str:
+        """The ratio of the means in words, ``2.1 times``; ``no multiple of`` where the second is not positive."""
+        return f"{self.first / self.second:.1f} times" if self.second > 0 else "no multiple of"
+
     def verdict(self) -> Verdict:
         """``supported`` if larger in every seed, ``contradicted`` if in none, else (or with one seed) ``undecided``."""
         if self.seeds < 2 or 0 < self.larger < self.seeds:

@@ -20,6 +20,7 @@ from sphinx.config import Config
 
 from bi_book import equations, figures, offline, provenance
 
+SMOKE = "This copy shows the profile smoke: tiny runs that prove the plumbing. Its figures claim nothing."
 STATIC = Path(__file__).resolve().parents[2] / "_static"
 
 
@@ -49,6 +50,8 @@ def configure(app: Sphinx, config: Config) -> None:
     results = os.environ.get("BI_RESULTS") or Path(app.srcdir) / "results" / config.bi_profile
     config.bi_results = str(results)
     config.html_theme_options = theme_options(config.html_theme_options)
+    if config.bi_profile == "smoke":
+        config.html_theme_options["announcement"] = SMOKE
     config.html_context = {"default_mode": "auto", **config.html_context}
     config.html_static_path.append(str(STATIC))
     offline.configure(config)

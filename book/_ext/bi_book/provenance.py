@@ -76,6 +76,11 @@ def hardware_text(hardware: dict[str, Any]) -> str:
     return ", ".join(str(part) for part in parts if part)
 
 
+def library_text(record: dict[str, Any]) -> str:
+    """Names and versions in one line."""
+    return ", ".join(f"{name} {version}" for name, version in record["libraries"].items())
+
+
 def commit_text(record: dict[str, Any]) -> str:
     """The commit in short, and whether the code differed from it."""
     if not record["commit"]:
@@ -146,7 +151,7 @@ class Provenance(_FromSidecars):
 
 
 class Sidecars(_FromSidecars):
-    """``{sidecars}``: every table of this profile with profile, seeds, commit, hardware and run time."""
+    """``{sidecars}``: every table of this profile with seeds, commit and run time, then the hardware and libraries."""
 
     def run(self) -> list[nodes.Node]:
         """Read every sidecar of the results folder."""
@@ -175,9 +180,8 @@ def _pairs(rows: list[tuple[str, str]]) -> str:
 
 
 def _versions(record: dict[str, Any]) -> str:
-    names = ", ".join(f"{name} {version}" for name, version in record["libraries"].items())
     return (f'<details class="provenance-versions"><summary>Library versions</summary>'
-            f"<p>{html.escape(names)}</p></details>")
+            f"<p>{html.escape(library_text(record))}</p></details>")
 
 
 def summary_line(record: dict[str, Any], n: str) -> str:
@@ -211,7 +215,7 @@ def visit_box_html(self: Any, node: provenance_box) -> None:
 
 def visit_table_html(self: Any, node: sidecar_table) -> None:
     """Write the table of all sidecars."""
-    head = ("Table", "Seeds", "n", "Commit", "Recipe", "Run time", "Hardware")
+    head = ("Table", "Seeds", "n", "Commit", "Recipe", "Run time")
     lines = []
     for record, n in zip(node["records"], node["sizes"], strict=True):
         cells = dict(rows_of(record, n))
@@ -222,6 +226,10 @@ def visit_table_html(self: Any, node: sidecar_table) -> None:
     self.body.append(f'<div class="table-scroll" tabindex="0" role="region" aria-label="Result files">'
                      f'<table class="table sidecars"><thead><tr>{heads}</tr></thead>'
                      f"<tbody>{''.join(lines)}</tbody></table></div>")
+    for text in dict.fromkeys(hardware_text(record["hardware"]) for record in node["records"]):
+        self.body.append(f"<p>Hardware: {html.escape(text)}.</p>")
+    for text in dict.fromkeys(library_text(record) for record in node["records"]):
+        self.body.append(f"<p>Libraries: {html.escape(text)}.</p>")
     raise nodes.SkipNode
 
 

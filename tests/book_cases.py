@@ -1,0 +1,157 @@
+"""Pages of the book as data, and invented results to build it from. The numbers here mean nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from bi.evaluation.tables import behavior_rows, summary_table
+from bi.evaluation.verdicts import Estimate
+from bi.notebook import read_cells
+from bi.provenance import provenance, write_json, write_table
+
+ROOT = Path(__file__).resolve().parents[1]
+PROFILE = "cpu"
+ACCURACY = {("vanilla", "sft", "id"): 0.3, ("vanilla", "rl", "id"): 0.4, ("bridge", "sft", "id"): 0.45,
+            ("bridge", "rl", "id"): 0.7, ("vanilla", "sft", "ood"): 0.2, ("vanilla", "rl", "ood"): 0.25,
+            ("bridge", "sft", "ood"): 0.3, ("bridge", "rl", "ood"): 0.5}
+SEEDS = (0, 1, 2)
+COMMANDS = ("test", "reproduce", "book")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: its name in the table of contents, its file, and its Markdown (of a notebook: the Markdown cells)."""
+
+    name: str
+    path: Path
+    text: str
+
+    @property
+    def code_free(self) -> str:
+        """The text without fenced code, but with what directives hold."""
+        return re.sub(r"```(?:python|bash|text)?\n.*?```", "", self.text, flags=re.DOTALL)
+
+
+def toc_names() -> list[str]:
+    """Names in the table of contents, in reading order."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    return [toc["root"], *chapters]
+
+
+@cache
+def pages() -> tuple[Page, ...]:
+    """All pages of the book."""
+    found = []
+    for name in toc_names():
+        path = next((ROOT / f"{name}{end}" for end in (".md", ".ipynb") if (ROOT / f"{name}{end}").is_file()), None)
+        assert path is not None, f"_toc.yml names {name}, which is no file"
+        found.append(Page(name, path, _markdown(path)))
+    return tuple(found)
+
+
+def _markdown(path: Path) -> str:
+    if path.suffix == ".md":
+        return path.read_text(encoding="utf-8")
+    return "\n\n".join("".join(cell["source"]) for cell in read_cells(path) if cell["cell_type"] == "markdown")
+
+
+def invent_results(folder: Path) -> Path:
+    """Every table and record that the pages read, under ``folder/results``; returns the profile's folder."""
+    rng = np.random.default_rng(0)
+    results = folder / "results" / PROFILE
+    counts = pd.concat([_counts(cell, accuracy, seed, rng) for cell, accuracy in ACCURACY.items() for seed in SEEDS])
+    values = counts.assign(task="igsm", metric="accuracy", value=counts["correct"] / counts["n"])
+    train = pd.concat([_counts((arm, "sft", "train"), 0.4, seed, rng, n=8) for arm in ("vanilla", "bridge")
+                       for seed in SEEDS])
+    main = _main(values)
+    tables = {
+        "main": main, "summary": summary_table(values, resamples=100), "rollout_accuracy": pd.concat([counts, train]),
+        "curves": pd.DataFrame([(arm, seed, step, rng.random()) for arm in ("vanilla", "bridge") for seed in SEEDS
+                                for step in range(20)], columns=["arm", "seed", "step", "rollout_accuracy"]),
+        "influence": _influence(rng), "behaviors": behavior_rows(main, _sft_data(main)),
+    }
+    for name, table in tables.items():
+        write_table(results / f"{name}.csv", table, provenance(PROFILE, SEEDS, "0123456789ab", 12.0, root=ROOT))
+    write_json(results / "timings.json", [{"stage": "sft", "arm": "bridge", "seed": 0, "wall_s": 30.0, "peak_mb": 900}])
+    commands = [(f"make {word}", 60.0, 1.5, "2 cores", "0123456", "2025-01-01") for word in COMMANDS]
+    pd.DataFrame(commands, columns=["command", "wall_s", "peak_gb", "machine", "commit", "date"]).to_csv(
+        results.parent / "commands.csv", index=False)
+    return results
+
+
+def _counts(cell: tuple[str, str, str], accuracy: float, seed: int, rng: np.random.Generator,
+            n: int = 4) -> pd.DataFrame:
+    arm, stage, split = cell
+    correct = rng.binomial(n, np.clip(rng.normal(accuracy, 0.2, size=40), 0, 1))
+    names = [f"{split}-{seed if split == 'train' else ''}{i}" for i in range(40)]
+    return pd.DataFrame({"arm": arm, "seed": seed, "stage": stage, "split": split, "problem_id": names, "n": n,
+                         "correct": correct})
+
+
+def _main(values: pd.DataFrame) -> pd.DataFrame:
+    keys = ["task", "arm", "seed", "stage", "split"]
+    accuracy = values.groupby(keys, sort=False)["value"].mean().reset_index()
+    metrics = {"accuracy": 1.0, "strict": 0.9, "n_reflection": 0.5, "n_analysis": 1.0, "n_subgoal": 2.0}
+    parts = [accuracy.assign(metric=metric, value=accuracy["value"] * scale, n=40) for metric, scale in metrics.items()]
+    return pd.concat(parts, ignore_index=True)[[*keys, "metric", "value", "n"]]
+
+
+def _sft_data(main: pd.DataFrame) -> pd.DataFrame:
+    rows = main[(main["stage"] == "sft") & (main["split"] == "id")]
+    return rows[["task", "arm", "seed", "metric", "value", "n"]]
+
+
+def _influence(rng: np.random.Generator) -> pd.DataFrame:
+    rows = [(arm, seed, target, metric, level * scale, 0.5 * level * scale, 2 * level * scale, 1e-3, 64)
+            for arm, level in (("vanilla", 0.4), ("bridge", 0.8)) for seed in SEEDS for target in ("train", "id", "ood")
+            for metric, scale in (("mean_accuracy", 1e-3 * rng.uniform(0.9, 1.1)), ("informative_train", 1.0))]
+    return pd.DataFrame(rows, columns=["arm", "seed", "target", "metric", "value", "low", "high", "lr", "n"])
+
+
+def stage_book(folder: Path, results: Path) -> Path:
+    """A source folder with executed chapters, as the engine makes it; returns it."""
+    from bi.notebook import run_notebook
+
+    source = folder / "source"
+    for name in ("notebooks", "figures"):
+        (source / name).mkdir(parents=True, exist_ok=True)
+    for name in ("book", "bi", "tests", "_config.yml", "_toc.yml"):
+        (source / name).symlink_to(ROOT / name)
+    (source / "results").symlink_to(results.parent)
+    for name in toc_names():
+        if name.startswith("notebooks/"):
+            given = {"profile": PROFILE, "results_dir": f"results/{PROFILE}", "figures_dir": "figures"}
+            run_notebook(ROOT / f"{name}.ipynb", source / f"{name}.ipynb", given, cwd=source,
+                         failed=folder / "failed.ipynb")
+    return source
+
+
+def build_book(source: Path, out: Path, results: Path) -> subprocess.CompletedProcess[str]:
+    """Build strictly; the HTML is ``out/_build/html``."""
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--path-output", str(out),
+               "--all", "-W", "-n", "--keep-going"]
+    env = os.environ | {"BI_PROFILE": PROFILE, "BI_RESULTS": str(results)}
+    return subprocess.run(command, cwd=source, env=env, capture_output=True, text=True)
+
+
+def sidecar_record(**changes: object) -> dict[str, object]:
+    """A complete provenance record with ``changes``."""
+    record = provenance(PROFILE, SEEDS, "0123456789ab", 60.0, root=ROOT)
+    return json.loads(json.dumps(record)) | changes
+
+
+def estimate(value: float, low: float, high: float) -> Estimate:
+    """An estimate with an interval."""
+    return Estimate(value, low, high, 3, "95% percentile bootstrap over 3 seeds")
