@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bi.files import atomic_write
 
@@ -31,7 +31,7 @@ ARM_COLORS = {
 }
 ARM_MARKERS = dict(zip(ARM_COLORS, "osD^vPX<>p", strict=True))
 OTHER_COLOR = "#8a8a8a"
-SPLIT_LABELS = {"train": "training prompts", "id": "test, in distribution", "ood": "test, out of distribution"}
+SPLIT_LABELS = {"train": "training prompts", "id": "in distribution", "ood": "out of distribution"}
 STAGE_LABELS = {"data": "data", "base": "base", "sft": "SFT", "rl": "RL"}
 BEHAVIOR_LABELS = {"n_reflection": "reflections", "n_analysis": "analyses", "n_subgoal": "subgoals"}
 UNITS = {"rollout_accuracy": "rollout accuracy", "strict": "strict accuracy", "n_tokens": "tokens per completion",
@@ -111,7 +111,8 @@ def small_units(ax: Axes, label: str) -> None:
     """The x label, with the power of ten of small numbers in it rather than at the end of the axis."""
     largest = max(map(abs, ax.get_xlim()))
     power = int(np.floor(np.log10(largest))) if largest > 0 else 0
-    if power < -2:
+    if power < 0:
+        ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 10.0**power:.3g}"))
         label = f"{label} ($10^{{{power}}}$)"
     ax.set_xlabel(label)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from bi.evaluation.intervals import bootstrap_mean, numpy_stream
 from bi.figure_style import (
@@ -43,7 +44,7 @@ __all__ = ["ARM_COLORS", "accuracy_gain", "arm_color", "behaviours_by_stage", "p
 
 def accuracy_gain(table: pd.DataFrame, ax: Axes | None = None, *, metric: str = "accuracy",
                   intervals: pd.DataFrame | None = None) -> Axes:
-    """Accuracy after SFT (hollow) and after RL (filled) by arm and split; small dots are seeds.
+    """Accuracy after SFT (hollow) and after RL (filled) by arm and split; small dots are seeds, large marks means.
 
     ``table``: rows ``arm, seed, stage, split, metric, value`` (``main``). ``intervals``: rows ``arm, stage, split,
     metric, low, high`` (``summary``); without it the bars are 95% bootstrap intervals over seeds. A dotted line marks
@@ -57,11 +58,12 @@ def accuracy_gain(table: pd.DataFrame, ax: Axes | None = None, *, metric: str = 
     for (split, arm), height in heights.items():
         cell = tuned[(tuned["split"] == split) & (tuned["arm"] == arm)]
         means = cell.groupby("stage")["value"].mean()
+        levels = {"sft": height + 0.22, "rl": height - 0.14}
         if {"sft", "rl"} <= set(means.index):
-            ax.plot(means[["sft", "rl"]], [height] * 2, color=arm_color(arm), lw=1, alpha=0.6)
+            ax.plot(means[["sft", "rl"]], list(levels.values()), color=arm_color(arm), lw=1, alpha=0.6)
         for stage, part in cell.groupby("stage"):
             low, high = _bounds(part, given, arm=arm, stage=stage, split=split)
-            _mean_and_seeds(ax, part["value"], height, low, high, arm, hollow=stage == "sft")
+            _mean_and_seeds(ax, part["value"], levels[str(stage)], low, high, arm, hollow=stage == "sft")
     for split in splits:
         base = rows.loc[(rows["stage"] == "base") & (rows["split"] == split), "value"]
         block = [height for (name, _), height in heights.items() if name == split]
@@ -97,6 +99,7 @@ def rl_curves(table: pd.DataFrame, ax: Axes | None = None, *, column: str = "rol
         ends[arm] = float(mean.dropna().iloc[-1])
     ax.set_xlabel("step of reinforcement learning")
     ax.set_ylabel(label or UNITS.get(column, column))
+    ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
     ax.margins(x=0.01)
     if len(arms) <= 4:
         label_ends(ax, ends)
@@ -174,7 +177,7 @@ def behaviours_by_stage(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_axis_off()
     width = 1 / len(metrics)
     for column, metric in enumerate(metrics):
-        panel = ax.inset_axes((column * width + 0.02, 0.0, width - 0.06, 0.97))
+        panel = ax.inset_axes((column * width + 0.03, 0.0, width - 0.09, 0.97))
         for index, arm in enumerate(arms):
             cell = table[(table["metric"] == metric) & (table["arm"] == arm)]
             found = [(place, cell.loc[cell["stage"] == stage, "value"]) for place, stage in enumerate(stages)]
@@ -183,8 +186,9 @@ def behaviours_by_stage(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         panel.set_xticks(range(len(stages)), [STAGE_LABELS.get(stage, stage) for stage in stages])
         panel.set(xlim=(-0.4, len(stages) - 0.6), xlabel=BEHAVIOR_LABELS.get(metric, metric),
                   ylabel="" if column else "per completion")
-        top = max(panel.get_ylim()[1], 0.1)
+        top = max(panel.get_ylim()[1], 0.2)
         panel.set_ylim(-0.03 * top, top)
+        panel.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         panel.grid(axis="x", visible=False)
     top_legend(ax, [handle(arm, color=arm_color(arm), marker=arm_marker(arm)) for arm in arms])
     return ax
@@ -203,9 +207,11 @@ def _stage_line(panel: Axes, points: Sequence[tuple[float, pd.Series]], arm: str
 def _mean_and_seeds(ax: Axes, values: pd.Series, height: float, low: float, high: float, arm: str, *,
                     hollow: bool) -> None:
     color, paper = arm_color(arm), plt.rcParams["axes.facecolor"]
-    ax.hlines(height, low, high, color=color, lw=3, alpha=0.45)
-    ax.plot(values, [height - 0.24] * len(values), "o", color=color, ms=3, alpha=0.8, mfc=paper if hollow else color)
-    ax.plot(values.mean(), height, arm_marker(arm), color=color, ms=8, mfc=paper if hollow else color, mew=1.6)
+    face = paper if hollow else color
+    ax.hlines(height, low, high, color=color, lw=3, alpha=0.4)
+    ax.plot(values.mean(), height, arm_marker(arm), color=color, ms=8, mfc=face, mew=1.6)
+    if len(values) > 1:
+        ax.plot(values, [height - 0.15] * len(values), "o", color=color, ms=3, mfc=face, mew=0.8)
 
 
 def _bounds(part: pd.DataFrame, given: pd.DataFrame | None, **cell: object) -> tuple[float, float]:

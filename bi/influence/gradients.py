@@ -12,6 +12,8 @@ deviation at theta_0, and a change of J is a change of accuracy divided by s_0.
 from __future__ import annotations
 
 import logging
+import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -176,8 +178,14 @@ def rollout_gradients(policy: Any, rollouts: pd.DataFrame, *, parameters: str | 
 
 
 def _allocate(out: np.ndarray | None, shape: tuple[int, int, int], dtype: torch.dtype) -> np.ndarray:
-    if out is None:
-        return np.zeros(shape, dtype=np.float64 if dtype == torch.float64 else np.float32)
-    if out.shape != shape or out.dtype not in (np.float32, np.float64):
-        raise ValueError(f"out: expected a float32 or float64 array of shape {shape}, got {out.dtype} {out.shape}")
-    return out
+    if out is not None:
+        if out.shape != shape or out.dtype not in (np.float32, np.float64):
+            raise ValueError(f"out: expected a float32 or float64 array of shape {shape}, got {out.dtype} {out.shape}")
+        return out
+    size, kind = (8, np.float64) if dtype == torch.float64 else (4, np.float32)
+    needed, memory = size * math.prod(shape), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise ValueError(f"the gradients of {shape[1]} prompts over {shape[2]:,} parameters take "
+                         f"{needed / 1e9:.0f} GB, the machine has {memory / 1e9:.0f} GB; choose fewer parameters (a "
+                         "pattern such as the last blocks), fewer prompts, or give a memory map as out")
+    return np.zeros(shape, dtype=kind)
