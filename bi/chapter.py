@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 COMMANDS = "commands.csv"
+UNMEASURED = "not measured yet"
 
 
 def read_table(results_dir: str | Path, name: str) -> pd.DataFrame:
@@ -24,12 +25,21 @@ def read_table(results_dir: str | Path, name: str) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
-def read_command_times(results_dir: str | Path) -> pd.DataFrame:
-    """Measured commands of all profiles (``results/commands.csv``, written by ``book/measure.py``), by command."""
+def command_facts(results_dir: str | Path) -> dict[str, str]:
+    """Wall time, peak memory, commit and machine of the three commands, as texts for the pages.
+
+    Reads ``commands.csv`` beside the profiles' folders, which ``book/measure.py`` writes. A command that nobody has
+    measured is :data:`UNMEASURED`: the first run on a new machine has to end before its time is known.
+    """
     path = Path(results_dir).parent / COMMANDS
-    if not path.is_file():
-        raise ValueError(f"{path} does not exist; record each command by `python book/measure.py make test`")
-    return pd.read_csv(path).set_index("command")
+    rows = pd.read_csv(path, dtype=str).set_index("command").to_dict("index") if path.is_file() else {}
+    facts = {}
+    for word in ("test", "reproduce", "book"):
+        row = rows.get(f"make {word}", {})
+        facts |= {f"{fact}_{word}": row.get(fact, UNMEASURED) for fact in ("commit", "machine")}
+        facts[f"time_{word}"] = time_text(float(row["wall_s"])) if row else UNMEASURED
+        facts[f"memory_{word}"] = f"{float(row['peak_gb']):.1f} GB" if row else UNMEASURED
+    return facts
 
 
 def read_stage_times(results_dir: str | Path) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from book_cases import estimate
 
-from bi.chapter import hand_over, read_command_times, read_stage_times, read_table, time_text
+from bi.chapter import UNMEASURED, command_facts, hand_over, read_stage_times, read_table, time_text
 from bi.evaluation.verdicts import compare_seeds, find
 
 SUMMARY = pd.DataFrame(
@@ -76,10 +76,20 @@ def test_arms_with_different_seeds_are_not_compared() -> None:
 def test_missing_tables_are_named_with_their_remedy(tmp_path: Path) -> None:
     results = tmp_path / "results" / "smoke"
     for read, name in ((lambda: read_table(results, "main"), "main.csv"),
-                       (lambda: read_command_times(results), "commands.csv"),
                        (lambda: read_stage_times(results), "timings.json")):
         with pytest.raises(ValueError, match=name):
             read()
+
+
+def test_commands_nobody_has_measured_are_said_to_be_so(tmp_path: Path) -> None:
+    results = tmp_path / "results" / "cpu"
+    assert set(command_facts(results).values()) == {UNMEASURED}
+    results.mkdir(parents=True)
+    row = "command,wall_s,peak_gb,machine,commit,date\nmake test,95.4,1.26,2 cores,00012ab,2025-01-01\n"
+    (results.parent / "commands.csv").write_text(row)
+    facts = command_facts(results)
+    assert (facts["time_test"], facts["memory_test"], facts["commit_test"]) == ("95 s", "1.3 GB", "00012ab")
+    assert facts["time_book"] == UNMEASURED
 
 
 def test_stage_times_add_up_by_stage(tmp_path: Path) -> None:
