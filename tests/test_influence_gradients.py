@@ -163,6 +163,12 @@ def test_rows_go_into_a_memory_map(tmp_path) -> None:
         group_gradients(model, rollouts, out=np.zeros((4, 3), np.float32))
 
 
+def test_gradients_that_cannot_fit_are_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sysconf", lambda name: 100)
+    with pytest.raises(ValueError, match="4 prompts over .* choose fewer parameters"):
+        group_gradients(make_model(), make_rollouts())
+
+
 def test_other_rewards_take_the_general_form_and_say_so(caplog: pytest.LogCaptureFixture) -> None:
     model, rollouts = make_model(), make_rollouts()
     rollouts["reward"] = rollouts["reward"] + 0.05 * (rollouts["sample"] % 2)
