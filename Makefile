@@ -46,7 +46,7 @@ help: ## List these commands
 	@echo
 	@echo 'Settings, each written NAME=value after the command:'
 	@echo '  PROFILE     size of the run: smoke (minutes, claims nothing), cpu (the default), gpu, paper'
-	@echo '  GRID        which arms reproduce runs, main (the default) or all'
+	@echo '  GRID        which arms reproduce runs, main (the default) or full'
 	@echo '  CORES       jobs at a time (default: every core)'
 	@echo '  CLUSTER     folder of a Snakemake profile: the same run on a cluster'
 	@echo '  ARGS        more options for pytest, as in ARGS="-k igsm"'
@@ -54,7 +54,7 @@ help: ## List these commands
 	@echo '  INSTALLER   pip: do without uv'
 
 test: $(STAMP) ## Run the fast tests
-	@$(PY) -m pytest -q $(ARGS)
+	@$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(STAMP) ## Run the tests that train or build
 	@$(PY) -m pytest -q -m slow $(ARGS)
