@@ -27,7 +27,7 @@ from workflow.stages import ROOT, STAGES, job_label
 DONE = "stage.json"
 BEGUN = "begun.json"
 LOG = "log.txt"
-UNTOLD = (DONE, BEGUN, TIMING, LOG)
+UNTOLD = (DONE, BEGUN, TIMING, LOG, "timings.csv")
 EVENTS = "events.jsonl"
 
 
@@ -86,7 +86,7 @@ def contents(folder: Path) -> dict[str, str]:
     """Digest of every file that the stage made, by path; not of its notebook, log and times, which differ each time."""
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     told = {name: path for name, path in files.items()
-            if name not in UNTOLD and not name.startswith(("failed/", ".")) and path.suffix != ".ipynb"}
+            if path.name not in UNTOLD and not name.startswith(("failed/", ".")) and path.suffix != ".ipynb"}
     return {name: file_digest(path) for name, path in told.items()}
 
 
