@@ -83,7 +83,8 @@ def sample(
     ``keys`` holds one stream key per row (see ``row_keys``); without it, rows are named by ``seed`` and their place.
     ``dtype`` is the number format of the decoder (default: the model's). ``batch_rows`` bounds the rows decoded
     together (default: from the memory that their cache needs). Prompts must be shorter than the model's context; a row
-    that reaches it stops unfinished. Raises ``ValueError`` for empty or too long prompts.
+    that reaches it stops unfinished. Raises ``ValueError`` for empty or too long prompts, ``FloatingPointError`` for a
+    model whose logits are not finite.
     """
     eos = (eos_id,) if isinstance(eos_id, int) else tuple(eos_id)
     how = Sampling(max_new_tokens, temperature, eos, pad_id)
@@ -196,6 +197,10 @@ class _Tape:
         return going
 
     def rows(self) -> list[_Row]:
+        """What every row has sampled."""
+        if not torch.isfinite(self.logprobs).all():
+            raise FloatingPointError("the model gives log-probabilities that are not finite; its weights are broken or "
+                                     "training has diverged: go back to an earlier checkpoint")
         parts = (self.ids, self.logprobs, self.tempered, self.lengths, self.finished)
         columns = [part.cpu().tolist() for part in parts]
         return [_Row(ids[:n], own[:n], tempered[:n], bool(end))
