@@ -47,13 +47,13 @@ def _version(wanted: bool) -> None:
 
 
 COMMANDS = {
-    "data": data,
-    "inject": inject,
-    "sft": sft,
-    "rollouts": rollouts,
-    "influence": influence,
-    "grpo": grpo,
-    "eval": evaluate,
+    "data": (data, "Write problems, with or without chains of thought."),
+    "inject": (inject, "Put behaviours into chains of thought."),
+    "sft": (sft, "Fine-tune a checkpoint on chains of thought."),
+    "rollouts": (rollouts, "Sample completions of prompts and judge them."),
+    "influence": (influence, "Measure what one gradient step would do."),
+    "grpo": (grpo, "Train a checkpoint by reinforcement learning."),
+    "eval": (evaluate, "Turn rollouts into numbers with intervals."),
 }
 
 
@@ -69,8 +69,8 @@ def door(
     """
 
 
-for name, command in COMMANDS.items():
-    app.command(name)(command)
+for name, (command, short) in COMMANDS.items():
+    app.command(name, short_help=short)(command)
 
 
 def main() -> None:

@@ -254,3 +254,24 @@ def test_the_traceback_comes_on_request_only(tmp_path: Path) -> None:
     assert plain.returncode == 2 and plain.stderr.startswith("error: unknown arm") and plain.stderr.count("\n") == 1
     shown = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "BI_DEBUG": "1"})
     assert shown.returncode != 0 and "Traceback" in shown.stderr and "unknown arm" in shown.stderr
+
+
+@pytest.mark.parametrize(("error", "code", "said"), [
+    (KeyboardInterrupt(), 130, "interrupted"),
+    (FloatingPointError("loss is nan: training has diverged"), 2, "error: loss is nan: training has diverged"),
+    (OSError(28, "No space left on device", "x.jsonl"), 2, "error: x.jsonl: No space left on device"),
+    (ValueError("two\n   lines"), 2, "error: two lines"),
+])
+def test_what_stops_a_stage_is_said_in_one_line(tmp_path, monkeypatch, error, code: int, said: str) -> None:
+    def stop(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("bi.commands.data.build_problems", stop)
+    result = CliRunner().invoke(app, ["data", "--prompts-only", *SMOKE, "--out", str(tmp_path / "x")])
+    assert result.exit_code == code and result.stderr.splitlines()[-1].startswith(said)
+
+
+def test_a_mistake_of_ours_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bi.commands.data.build_problems", lambda *_: 1 / 0)
+    result = CliRunner().invoke(app, ["data", "--prompts-only", *SMOKE, "--out", str(tmp_path / "x")])
+    assert isinstance(result.exception, ZeroDivisionError)

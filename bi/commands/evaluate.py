@@ -76,6 +76,7 @@ def evaluation_table(rollouts: pd.DataFrame, pass_at: tuple[int, ...], resamples
     """Rows ``metric, value, low, high, n, method``: means over problems, every problem counting the same.
 
     ``informative_share`` (problems with mixed outcomes) and ``accuracy_variance`` need two completions of each problem.
+    All metrics are resampled alike: the same problems are drawn for each of them.
     """
     import pandas as pd
 
@@ -94,6 +95,6 @@ def evaluation_table(rollouts: pd.DataFrame, pass_at: tuple[int, ...], resamples
         values["accuracy_variance"] = accuracy_variance(n, correct)
     rows = []
     for metric, per_problem in values.items():
-        interval = bootstrap_mean(per_problem, numpy_stream(seed, "eval", metric), resamples=resamples)
+        interval = bootstrap_mean(per_problem, numpy_stream(seed, "eval"), resamples=resamples)
         rows.append((metric, interval.value, interval.low, interval.high, interval.n, interval.describe()))
     return pd.DataFrame(rows, columns=["metric", "value", "low", "high", "n", "method"])
