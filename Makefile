@@ -98,6 +98,10 @@ endef
 
 $(STAMP):
 	@set -eu; \
+	if [ -L .venv ]; then \
+	  echo 'error: .venv is a link, and set-up would change what it leads to; remove the link first: rm .venv' >&2; \
+	  exit 1; \
+	fi; \
 	if [ "$$(cat .venv/.ready-* 2>/dev/null)" = "$$PWD" ] && $(PY) -c '' 2>/dev/null; then \
 	  echo 'Updating .venv: what it should hold has changed'; \
 	  rm -f .venv/.ready-*; \

@@ -193,6 +193,15 @@ def test_an_interrupted_set_up_is_not_taken_for_complete(bare_copy):
     assert make(bare_copy, "venv", "PYTHON=false").returncode != 0
 
 
+def test_a_linked_environment_is_never_emptied(bare_copy, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "kept").touch()
+    (bare_copy / ".venv").symlink_to(elsewhere)
+    said = make(bare_copy, "venv")
+    assert said.returncode != 0 and ".venv is a link" in said.stderr
+    assert (elsewhere / "kept").exists()
+
+
 def test_clean_removes_what_was_made_and_says_so(bare_copy):
     for made in ("_build", "runs/smoke", "runs/cpu", "results/cpu", ".venv"):
         (bare_copy / made).mkdir(parents=True)
