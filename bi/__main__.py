@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import bi
+from bi.commands.base import base
 from bi.commands.data import data
 from bi.commands.door import Door
 from bi.commands.evaluate import evaluate
@@ -54,6 +55,7 @@ COMMANDS = {
     "influence": (influence, "Measure what one gradient step would do."),
     "grpo": (grpo, "Train a checkpoint by reinforcement learning."),
     "eval": (evaluate, "Turn rollouts into numbers with intervals."),
+    "base": (base, "Train the book-size base model anew."),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bi.commands.door import one_thread, say
+from bi.commands.door import prepare_torch, say
 
 
 def base(
@@ -18,9 +18,10 @@ def base(
 
     Takes about half an hour on one core. An interrupted run continues from OUT.partial.
 
-    Example: bi base --out models/tiny-base
+    \b
+    bi base --out models/tiny-base
     """
-    one_thread()
+    prepare_torch()
     from bi.evaluation.base_model import make_base
     from bi.training.pretrain import BaseRecipe
 
