@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,12 @@ from bi.influence.groups import iterate_groups
 from bi.influence.likelihood import completion_logprobs, differentiable, parameter_count
 
 
-def naive_groups(model: torch.nn.Module, rollouts: pd.DataFrame, weighting: Weighting) -> dict[str, np.ndarray]:
+def naive_groups(model: torch.nn.Module, rollouts: pd.DataFrame, weighting: Weighting,
+                 gradients: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """The definition, written again: mean over rollouts of A l grad log pi."""
     rollouts = rollouts.reset_index(drop=True)
-    gradients = rollout_gradients(model, rollouts, temperature=weighting.temperature).astype(np.float64)
+    if gradients is None:
+        gradients = rollout_gradients(model, rollouts).astype(np.float64)
     result = {}
     for problem, rows in rollouts.groupby("problem_id", sort=False):
         reward, lengths = rows["reward"].to_numpy(), rows["completion_ids"].map(len).to_numpy()
@@ -47,14 +49,21 @@ def test_one_backward_pass_equals_the_plain_loop(kind: str, dtype: torch.dtype, 
     assert relative_error(result.full(), np.stack(list(naive.values()))) < tolerance
 
 
+@cache
+def one_by_one(temperature: float) -> tuple[torch.nn.Module, pd.DataFrame, np.ndarray]:
+    """A model, rollouts, and the gradient of every rollout by the plain loop."""
+    model, rollouts = make_model(), make_rollouts(count=5)
+    return model, rollouts, rollout_gradients(model, rollouts, temperature=temperature)
+
+
 @pytest.mark.parametrize("weighting", [
     Weighting(std="sample"), Weighting(scheme="dr_grpo", length_norm="token"), Weighting(scheme="rloo"),
     Weighting(length_norm="sequence", temperature=0.7)])
 @pytest.mark.parametrize("split", ["none", "halves", "outcomes"])
 def test_every_option_equals_the_plain_loop(weighting: Weighting, split: str) -> None:
-    model, rollouts = make_model(), make_rollouts(count=5)
+    model, rollouts, gradients = one_by_one(weighting.temperature)
     result = group_gradients(model, rollouts, weighting=weighting, split=split)
-    naive = np.stack(list(naive_groups(model, rollouts, weighting).values()))
+    naive = np.stack(list(naive_groups(model, rollouts, weighting, gradients).values()))
     assert relative_error(result.full(), naive) < 1e-10
 
 

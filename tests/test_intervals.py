@@ -70,8 +70,8 @@ def seeds_table(seed_spread: float, problems: int = 200) -> pd.DataFrame:
 def test_seeds_dominate_the_hierarchical_interval_when_they_differ() -> None:
     table = seeds_table(1.0)
     columns = table["value"], table["seed"], table["problem_id"]
-    over_seeds = hierarchical_mean(*columns, rng("h"))
-    within = hierarchical_mean(*columns, rng("h"), resample_seeds=False)
+    over_seeds = hierarchical_mean(*columns, rng("h"), resamples=800)
+    within = hierarchical_mean(*columns, rng("h"), resample_seeds=False, resamples=800)
     expected = 2 * 1.96 / np.sqrt(8 * 200)
     assert within.high - within.low == pytest.approx(expected, rel=0.15)
     assert over_seeds.high - over_seeds.low > 5 * expected
