@@ -34,7 +34,7 @@ def test_an_interval_that_touches_zero_decides_nothing() -> None:
 
 def test_estimates_are_worded_in_points_with_their_interval() -> None:
     assert estimate(0.154, 0.101, 0.203).points() == "+15.4 points (95% interval +10.1 to +20.3)"
-    assert estimate(-0.154, -0.2, 0.1).brief() == "-15.4 (-20.0 to +10.0)"
+    assert estimate(-0.154, -0.2, 0.1).brief() == "−15.4 (−20.0 to +10.0)"
     assert estimate(0.154, math.nan, math.nan).points() == "+15.4 points (no interval)"
 
 

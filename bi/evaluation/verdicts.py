@@ -23,23 +23,27 @@ class Estimate:
 
     def points(self) -> str:
         """A difference of shares in points, for a sentence: ``+15.4 points (95% interval +10.1 to +20.3)``."""
-        text = f"{100 * self.value:+.1f} points"
         if not math.isfinite(self.low + self.high):
-            return f"{text} (no interval)"
-        return f"{text} ({self.method.split()[0]} interval {100 * self.low:+.1f} to {100 * self.high:+.1f})"
+            return f"{_signed(self.value)} points (no interval)"
+        level = self.method.split()[0]
+        return f"{_signed(self.value)} points ({level} interval {_signed(self.low)} to {_signed(self.high)})"
 
     def brief(self) -> str:
         """The same for a table cell: ``+15.4 (+10.1 to +20.3)``."""
-        text = f"{100 * self.value:+.1f}"
         if not math.isfinite(self.low + self.high):
-            return text
-        return f"{text} ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
+            return _signed(self.value)
+        return f"{_signed(self.value)} ({_signed(self.low)} to {_signed(self.high)})"
 
     def verdict(self) -> Verdict:
         """``supported`` if the whole interval lies above zero, ``contradicted`` if below, else ``undecided``."""
         if self.low > 0:
             return "supported"
         return "contradicted" if self.high < 0 else "undecided"
+
+
+def _signed(share: float) -> str:
+    """In hundredths with a sign, the minus as long as the plus."""
+    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def find(summary: pd.DataFrame, arm: str, stage: str, split: str, *, versus: str = "",
@@ -69,7 +73,7 @@ class SeedComparison:
 
     def text(self) -> str:
         """How often the first arm is ahead, for a sentence: ``larger in 3 of 3 seeds``."""
-        return f"larger in {self.larger} of {self.seeds} seeds"
+        return f"larger in {self.larger} of {self.seeds} seed{'s' * (self.seeds != 1)}"
 
     def times(self) -> str:
         """The ratio of the means in words, ``2.1 times``; ``no multiple of`` where the second is not positive."""

@@ -18,7 +18,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from bi_book import equations, figures, offline, provenance
+from bi_book import accessibility, equations, figures, offline, provenance
 
 SMOKE = "This copy shows the profile smoke: tiny runs that prove the plumbing. Its figures claim nothing."
 STATIC = Path(__file__).resolve().parents[2] / "_static"
@@ -63,6 +63,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("bi_results", "", "env")
     app.connect("config-inited", configure)
     app.add_css_file("book.css")
-    for part in (offline, provenance, equations, figures):
+    app.add_js_file("book.js")
+    for part in (offline, provenance, equations, figures, accessibility):
         part.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

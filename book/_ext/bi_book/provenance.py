@@ -179,6 +179,11 @@ def _pairs(rows: list[tuple[str, str]]) -> str:
     return "".join(f"<dt>{html.escape(label)}</dt><dd>{html.escape(text)}</dd>" for label, text in rows)
 
 
+def _sizes(tables: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Lines that name the tables of one run and their sample sizes."""
+    return [("Table", ", ".join(f"{table} (n = {n})" if n else table for table, n in tables))]
+
+
 def _versions(record: dict[str, Any]) -> str:
     return (f'<details class="provenance-versions"><summary>Library versions</summary>'
             f"<p>{html.escape(library_text(record))}</p></details>")
@@ -200,11 +205,10 @@ def visit_box_html(self: Any, node: provenance_box) -> None:
     if notebook:
         links.append(f'<a href="{_uri(self, self.builder.get_target_uri(notebook))}">the notebook</a>')
         links.append(_download(self, f"_sources/{notebook}.ipynb"))
-    bodies = [f"<dl>{_pairs(rows_of(record, n))}</dl>{_versions(record)}"
-              for record, n in zip(node["records"], node["sizes"], strict=True)]
-    named = len(bodies) > 1
-    body = "".join((f"<p class='provenance-table'>{record['table']}.csv</p>" if named else "") + text
-                   for record, text in zip(node["records"], bodies, strict=True))
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for record, n in zip(node["records"], node["sizes"], strict=True):
+        groups.setdefault(_pairs(rows_of(record, "")) + "</dl>" + _versions(record), []).append((record["table"], n))
+    body = "".join(f"<dl>{_pairs(_sizes(tables))}{text}" for text, tables in groups.items())
     self.body.append(
         f'<details class="provenance"><summary><span class="provenance-word">Provenance</span> '
         f"{html.escape(summary_line(first, size))}</summary>{body}</details>"
