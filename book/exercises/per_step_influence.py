@@ -5,32 +5,35 @@ from __future__ import annotations
 import numpy as np
 
 
-def group_gradient(logits: np.ndarray, outcomes: np.ndarray, correct: np.ndarray) -> np.ndarray:
-    """Estimate of the group gradient of a softmax policy over (V,) completions from (N,) sampled ``outcomes``.
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (V,) of (V,) logits."""
+    weights = np.exp(logits - logits.max())
+    return weights / weights.sum()
 
-    ``correct`` (V,) says which completions are right. The zero vector where all rewards are equal.
+
+def group_gradient(logits: np.ndarray, drawn: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    """Group gradient estimated from the (N,) completions drawn.
+
+    ``correct`` (V,) says which completions are right.
     """
-    rewards = correct[outcomes].astype(float)
-    if rewards.std() == 0:
+    rewards = correct[drawn].astype(float)
+    if rewards.std() == 0:  # one outcome only: a silent group
         return np.zeros_like(logits)
-    probabilities = np.exp(logits - logits.max())
-    probabilities /= probabilities.sum()
-    scores = np.eye(len(logits))[outcomes] - probabilities
-    return (rewards - rewards.mean()) / rewards.std() @ scores / len(outcomes)
+    advantages = (rewards - rewards.mean()) / rewards.std()
+    scores = np.eye(len(logits))[drawn] - softmax(logits)  # grad log pi
+    return advantages @ scores / len(drawn)
 
 
-def self_influence(logits: np.ndarray, correct: np.ndarray, count: int, repeats: int,
-                   rng: np.random.Generator) -> tuple[float, float]:
-    """Mean of the naive and of the two-groups estimate of the squared group gradient, from groups of ``count``.
-
-    Naive: one group multiplied by itself. Two groups: drawn independently, multiplied by each other.
-    """
-    probabilities = np.exp(logits - logits.max())
-    probabilities /= probabilities.sum()
+def self_influence(
+    logits: np.ndarray, correct: np.ndarray, n: int, repeats: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Mean squared length from one group, and from two independent groups of n."""
     naive, independent = [], []
     for _ in range(repeats):
-        first, second = (group_gradient(logits, rng.choice(len(logits), count, p=probabilities), correct)
-                         for _ in range(2))
+        first, second = (
+            group_gradient(logits, rng.choice(len(logits), n, p=softmax(logits)), correct)
+            for _ in range(2)
+        )
         naive.append(first @ first)
         independent.append(first @ second)
     return float(np.mean(naive)), float(np.mean(independent))

@@ -6,6 +6,11 @@ import pandas as pd
 
 
 def lucky_share(main: pd.DataFrame) -> pd.Series:
-    """Share of completions with the right answer but a wrong step: accuracy minus strict, by arm, stage and split."""
-    wide = main.pivot_table(index=["arm", "stage", "split"], columns="metric", values="value", aggfunc="mean")
+    """Share of completions with the right answer but a wrong step.
+
+    Accuracy minus strict, by arm, stage and split.
+    """
+    wide = main.pivot_table(
+        index=["arm", "stage", "split"], columns="metric", values="value", aggfunc="mean"
+    )
     return wide["accuracy"] - wide["strict"]
