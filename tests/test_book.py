@@ -16,7 +16,9 @@ from book_cases import ROOT, Page, build_book, invent_results, pages, sidecar_re
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 sys.path.insert(0, str(ROOT / "book" / "exercises"))
+sys.path.insert(0, str(ROOT / "book"))
 
+import measure
 import per_step_influence
 import two_arms
 from bi_book import equations, offline, provenance, theme_options
@@ -247,6 +249,26 @@ def test_sample_sizes_that_differ_are_given_as_a_range(tmp_path: Path) -> None:
 
 def test_the_dark_half_of_a_figure_has_its_name() -> None:
     assert dark_name("/figures/a.png") == "/figures/a-dark.png"
+
+
+# measured commands
+
+
+def test_a_command_is_timed_and_its_row_replaced(tmp_path: Path) -> None:
+    code, wall, _ = measure.measure([sys.executable, "-c", "import time; time.sleep(.2)"])
+    assert code == 0 and 0.2 <= wall < 30
+    table = tmp_path / "results" / "commands.csv"
+    for wall_s in (1.0, 2.0):
+        for command in ("make test", "make book"):
+            measure.record(table, dict.fromkeys(measure.FIELDS, "x") | {"command": command, "wall_s": wall_s})
+    rows = pd.read_csv(table)
+    assert list(rows["command"]) == ["make test", "make book"] and set(rows["wall_s"]) == {2.0}
+
+
+def test_a_command_that_fails_is_not_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "TABLE", tmp_path / "commands.csv")
+    assert measure.main([sys.executable, "-c", "raise SystemExit(3)"]) == 3
+    assert not (tmp_path / "commands.csv").exists()
 
 
 # exercises
