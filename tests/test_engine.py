@@ -19,6 +19,7 @@ from bi.notebook import NotebookError, check_parameters, parameters_of, run_note
 from bi.recipes import SMOKE
 from bi.runs import Run, slug
 from workflow import run as driver
+from workflow.book import Book
 from workflow.checks import bytes_needed, check_all, check_model, model_bytes
 from workflow.job import contents, prepare
 from workflow.keys import recipe_values, stage_key
@@ -26,6 +27,7 @@ from workflow.locks import Busy, drive, driver_lives, hold
 from workflow.plan import Estimate, Job, describe, read_estimate, read_plan
 from workflow.progress import Progress
 from workflow.publish import publish
+from workflow.snake import Snake
 from workflow.sources import closure, code_digest, meaning
 from workflow.stages import ROOT, STAGES, Grid, check_notebooks, make_grid
 
@@ -412,6 +414,65 @@ def test_published_tables_are_those_of_the_run_and_nothing_is_rewritten(tmp_path
     assert (results / "main.csv").stat().st_mtime_ns == stamp
     assert sorted(p.name for p in results.iterdir()) == ["main.csv", "main.provenance.json", "timings.json"]
     assert json.loads((results / "timings.json").read_text())[0]["wall_s"] == 2.0
+
+
+def test_a_home_that_takes_no_cache_is_left_alone(tmp_path, monkeypatch):
+    snake = Snake(make_grid("smoke"), tmp_path, 2)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert snake._environment()["XDG_CACHE_HOME"].startswith(str(tmp_path))
+    monkeypatch.setattr("os.access", lambda path, mode: True)
+    assert "XDG_CACHE_HOME" not in snake._environment()
+
+
+# --- chapters --------------------------------------------------------------------------------------------------------
+
+def small_book(root, cell="profile = 'cpu'\nfigures_dir = ''", body="1"):
+    """A repository whose book has one page and one chapter."""
+    (root / "_toc.yml").write_text("root: book/index\nparts:\n- chapters:\n  - file: notebooks/a\n  - file: book/b\n")
+    (root / "results" / "smoke").mkdir(parents=True, exist_ok=True)
+    (root / "results" / "smoke" / "main.csv").write_text("a\n1\n")
+    write_notebook(root / "notebooks" / "a.ipynb", cell, body)
+    return Book(root, "smoke", lambda line: None)
+
+
+def test_chapters_are_the_notebooks_of_the_contents_and_get_what_they_ask_for(tmp_path):
+    book = small_book(tmp_path)
+    assert book.chapters == [tmp_path / "notebooks" / "a.ipynb"]
+    assert book.parameters(book.chapters[0]) == {"profile": "smoke", "figures_dir": "figures"}
+    book.check()
+    with pytest.raises(ValueError, match="not given 'results'"):
+        small_book(tmp_path, "profile = ''\nresults = ''").check()
+
+
+def test_a_book_without_tables_says_how_to_get_them(tmp_path):
+    book = small_book(tmp_path)
+    book.check_results()
+    (tmp_path / "results" / "smoke" / "main.csv").unlink()
+    with pytest.raises(ValueError, match="make reproduce PROFILE=smoke"):
+        book.check_results()
+
+
+@pytest.mark.slow
+def test_chapters_and_pages_are_made_again_only_when_something_they_show_has_changed(tmp_path, monkeypatch):
+    rendered = []
+
+    def render(self, out):
+        rendered.append(1)
+        (out / "_build" / "html").mkdir(parents=True)
+        (out / "_build" / "html" / "index.html").write_text("page")
+
+    monkeypatch.setattr(Book, "_render", render)
+    book, said = small_book(tmp_path, body="open('figures/f.png', 'w').write(profile)"), []
+    book.say = said.append
+    assert book.make().read_text() == "page" and len(rendered) == 1 and len(said) == 2
+    assert (book.source / "figures" / "f.png").read_text() == "smoke"
+    (tmp_path / "results" / "smoke" / "main.csv").touch()
+    book.make()
+    assert len(rendered) == 1 and len(said) == 2
+    (tmp_path / "results" / "smoke" / "main.csv").write_text("a\n2\n")
+    book.make()
+    assert len(rendered) == 2 and len(said) == 4
 
 
 def test_the_slurm_profile_gives_every_option_a_value_that_snakemake_takes():

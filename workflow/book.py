@@ -84,7 +84,7 @@ class Book:
     def _run(self, chapter: Path) -> None:
         """Execute one chapter if its code, text or tables have changed since."""
         out, begin = self.source / "notebooks" / chapter.name, time.monotonic()
-        key = digest([file_digest(chapter), code_digest(chapter, self.root), _contents(self.shown)])
+        key = digest([file_digest(chapter), code_digest(chapter, self.root), self._contents(self.shown)])
         if self._is(f"chapter-{chapter.stem}", key) and out.is_file():
             return
         log = self.place / f"{chapter.stem}.log"
@@ -98,7 +98,7 @@ class Book:
         """Render all pages if anything shown has changed since; a warning is an error."""
         begin = time.monotonic()
         made = [self.source / "notebooks", self.source / "figures", *self.shown]
-        key = digest(_contents([self.root / name for name in SOURCES] + made))
+        key = digest(self._contents([self.root / name for name in SOURCES] + made))
         if self._is("book", key) and (self.html / "index.html").is_file():
             return
         with atomic_folder(self.html) as folder:
@@ -121,6 +121,12 @@ class Book:
             told = [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]
             raise WorkflowError("the book does not build:\n" + ("\n".join(dict.fromkeys(told)) or last_lines(text)))
 
+    def _contents(self, places: Iterable[Path]) -> dict[str, str]:
+        """Digests of all files in ``places`` by their path in the repository, caches apart."""
+        files = [path for place in places for path in ([place] if place.is_file() else sorted(place.rglob("*")))]
+        kept = [path for path in files if path.is_file() and "__pycache__" not in path.parts]
+        return {path.relative_to(self.root).as_posix(): file_digest(path) for path in kept}
+
     def _is(self, name: str, key: str) -> bool:
         path = self.place / f".{name}.key"
         return path.is_file() and path.read_text(encoding="utf-8") == key
@@ -136,10 +142,4 @@ def _files(toc: object) -> list[str]:
         own = [str(toc[key]) for key in ("root", "file") if key in toc]
         return own + [name for value in toc.values() for name in _files(value)]
     return [name for entry in toc for name in _files(entry)] if isinstance(toc, list) else []
-
-
-def _contents(places: Iterable[Path]) -> dict[str, str]:
-    """Digests of all files in ``places``, caches apart."""
-    files = [path for place in places for path in ([place] if place.is_file() else sorted(place.rglob("*")))]
-    return {str(path): file_digest(path) for path in files if path.is_file() and "__pycache__" not in path.parts}
 

@@ -60,7 +60,8 @@ class Snake:
     def dry_run(self) -> str:
         """What Snakemake says it would do; raises :class:`WorkflowError` if it cannot say."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(self.command("--dry-run"), cwd=ROOT, capture_output=True, text=True, env=environment())
+        done = subprocess.run(self.command("--dry-run"), cwd=ROOT, capture_output=True, text=True,
+                              env=self._environment())
         if done.returncode != 0:
             raise WorkflowError(f"Snakemake could not plan the run:\n{last_lines(done.stderr + done.stdout)}")
         return done.stdout
@@ -69,7 +70,7 @@ class Snake:
         """Run everything that is to be done; ``hear`` gets every event of the jobs. Raises :class:`WorkflowError`."""
         events = self.folder / EVENTS
         events.write_text("")
-        env = environment() | ({} if self.cluster else {DRIVER: driver})
+        env = self._environment() | ({} if self.cluster else {DRIVER: driver})
         with open(self.folder / LOG, "w", encoding="utf-8") as log, _child(self.command(), log, env) as child:
             position = 0
             while True:
@@ -81,6 +82,15 @@ class Snake:
         if child.returncode != 0:
             raise WorkflowError(f"the workflow stopped; run the same command again to go on from here\n"
                                 f"(all that was said is in {self.folder / LOG})")
+
+    def _environment(self) -> dict[str, str]:
+        """The environment of Snakemake, which wants a cache: in the folder of runs if the home folder takes none."""
+        env = environment()
+        place = Path(env.get("XDG_CACHE_HOME") or Path(env.get("HOME", "/")) / ".cache")
+        existing = next(path for path in (place, *place.parents) if path.exists())
+        if os.access(existing, os.W_OK):
+            return env
+        return env | {"XDG_CACHE_HOME": str(self.folder / ".snakemake" / "cache")}
 
 
 def environment() -> dict[str, str]:
