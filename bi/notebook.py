@@ -89,6 +89,7 @@ def run_notebook(
     print it. Raises ``ValueError`` for parameters that do not match, :class:`NotebookError` for a failing cell.
     """
     import nbformat
+    from nbclient.exceptions import DeadKernelError
     from papermill import PapermillExecutionError, execute_notebook
 
     check_parameters(source, parameters)
@@ -110,11 +111,11 @@ def run_notebook(
             )
         _clean_metadata(aside)
         os.replace(aside, out)
-    except PapermillExecutionError as error:
+    except (PapermillExecutionError, DeadKernelError) as error:
         failed.parent.mkdir(parents=True, exist_ok=True)
         _clean_metadata(aside)
         os.replace(aside, failed)
-        raise NotebookError(_summary(source, error)) from None
+        raise NotebookError(f"{_summary(source, error)}\n    as far as it ran: {_short(failed)}") from None
     finally:
         aside.unlink(missing_ok=True)
     failed.unlink(missing_ok=True)
@@ -123,11 +124,18 @@ def run_notebook(
 
 def _summary(source: Path, error: Any) -> str:
     """Cell number, error, and the last lines of the traceback without colours."""
+    if not hasattr(error, "traceback"):
+        return f"{source.name}: its process died; if the machine ran out of memory, run fewer jobs at a time"
     lines = _COLORS.sub("", "\n".join(error.traceback)).splitlines()
     tail = "\n".join(f"    {line}" for line in lines[-12:])
     value = _COLORS.sub("", str(error.evalue))
     number = error.cell_index  # papermill counts from 0 and has put one cell of its own before this one
     return f"{source.name}, cell {number}: {error.ename}: {value}\n{tail}"
+
+
+def _short(path: Path) -> str:
+    """The path from here, if it is below."""
+    return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _clean_metadata(path: Path) -> None:

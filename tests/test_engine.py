@@ -90,6 +90,14 @@ def test_a_failing_cell_leaves_no_output_and_tells_the_error(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_process_killed_under_a_notebook_is_told_and_leaves_no_output(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb", "n = 1", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(NotebookError, match="a.ipynb: its process died"):
+        run_notebook(notebook, tmp_path / "out.ipynb", {"n": 5}, cwd=tmp_path, failed=tmp_path / "f.ipynb")
+    assert not (tmp_path / "out.ipynb").exists() and (tmp_path / "f.ipynb").exists()
+
+
+@pytest.mark.slow
 def test_an_executed_notebook_has_its_outputs_and_no_path_of_this_machine(tmp_path):
     folder = tmp_path / "with {braces}"
     notebook = write_notebook(folder / "a.ipynb", "n = 1", "import bi\nn + 1")
