@@ -81,8 +81,8 @@ class Snake:
                 time.sleep(0.2)
         if child.returncode != 0:
             untold = "" if b'"failed"' in events.read_bytes() else last_lines((self.folder / LOG).read_text()) + "\n"
-            raise WorkflowError(f"{untold}the workflow stopped; run the same command again to go on from here (all that "
-                                f"Snakemake said is in {os.path.relpath(self.folder / LOG)})")
+            raise WorkflowError(f"{untold}the workflow stopped; run the same command again to go on from here "
+                                f"(all that Snakemake said is in {os.path.relpath(self.folder / LOG)})")
 
     def _environment(self) -> dict[str, str]:
         """The environment of Snakemake, which wants a cache: in the folder of runs if the home folder takes none."""
