@@ -116,7 +116,7 @@ def test_everything_but_the_browser_tools_is_installed(project):
 
 
 def sources(root: Path) -> Iterator[Path]:
-    for folder in ("bi", "workflow", "book", "tests"):
+    for folder in ("bi", "workflow", "book", "benchmarks", "tests"):
         yield from sorted((root / folder).rglob("*.py"))
 
 
