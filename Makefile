@@ -67,7 +67,7 @@ book: $(STAMP) ## Render the book from the committed results, without training
 	@$(PY) -m workflow.run book --profile $(PROFILE)
 
 base: $(STAMP) ## Train the base model models/tiny-base anew
-	@$(PY) -m bi.training.pretrain --out models/tiny-base
+	@$(PY) -m bi base --out models/tiny-base
 
 lint: $(STAMP) ## Check style and types
 	@$(PY) -m ruff check .

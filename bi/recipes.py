@@ -147,20 +147,32 @@ class Profile:
 
 
 TINY_BASE = "models/tiny-base"
-# Options of the compact task: why each has its value is told in the book. Modulus 23 is iGSM's own and makes a lucky guess
-# one in 23; plain category totals only, since a sum of products cannot be done in one step at this size; sums of two and
-# three operands are common, since they are what subgoal computation is for; every question holds redundant premises.
+# Options of the compact task: why each has its value is told in the book. Modulus 23 is iGSM's own and makes a lucky
+# guess one in 23; plain category totals only, since a sum of products cannot be done in one step at this size; sums
+# of two and three operands are common, since they are what subgoal computation is for; every question holds redundant
+# premises.
 COMPACT = (("modulus", 23), ("compact", True), ("abstract_depth", 1), ("operands", (2, 3, 5, 4)), ("redundant", (1, 4)))
 
 SMOKE = Profile(
     name="smoke",
     models=(ModelRecipe(TINY_BASE),),
     seeds=(0,),
-    task=TaskRecipe(train_ops=(2, 3), id_ops=(3, 3), ood_ops=(4, 4), sft_rows=64, rl_prompts=32, test_problems=16,
-                    options=COMPACT),
+    task=TaskRecipe(
+        train_ops=(2, 3), id_ops=(3, 3), ood_ops=(4, 4), sft_rows=64, rl_prompts=32, test_problems=16, options=COMPACT
+    ),
     sft=SFTRecipe(epochs=1, batch_size=16, learning_rate=7e-4, max_length=512, micro_batch_size=16, save_every=2),
-    grpo=GRPORecipe(prompts=4, rollouts=4, steps=3, learning_rate=1e-4, epsilon=1.0, beta=0.0, max_prompt_length=320,
-                    max_completion_length=96, micro_batch_size=16, save_every=1),
+    grpo=GRPORecipe(
+        prompts=4,
+        rollouts=4,
+        steps=3,
+        learning_rate=1e-4,
+        epsilon=1.0,
+        beta=0.0,
+        max_prompt_length=320,
+        max_completion_length=96,
+        micro_batch_size=16,
+        save_every=1,
+    ),
     influence=InfluenceRecipe(prompts=8, rollouts=4, bootstrap=200),
     evaluation=EvalRecipe(samples=2, pass_at=(1, 2), bootstrap=200),
     note="a few minutes; proves the plumbing and claims nothing",
@@ -172,8 +184,18 @@ CPU = Profile(
     seeds=(0, 1, 2),
     task=TaskRecipe(options=COMPACT),
     sft=SFTRecipe(epochs=3, batch_size=32, learning_rate=7e-4, max_length=512, micro_batch_size=32, save_every=40),
-    grpo=GRPORecipe(prompts=16, rollouts=16, steps=150, learning_rate=1e-4, epsilon=1.0, beta=0.0,
-                    max_prompt_length=320, max_completion_length=192, micro_batch_size=64, save_every=20),
+    grpo=GRPORecipe(
+        prompts=16,
+        rollouts=16,
+        steps=150,
+        learning_rate=1e-4,
+        epsilon=1.0,
+        beta=0.0,
+        max_prompt_length=320,
+        max_completion_length=192,
+        micro_batch_size=64,
+        save_every=20,
+    ),
     influence=InfluenceRecipe(prompts=64, rollouts=16),
     note="two cores; real claims on the book-size model",
 )
@@ -182,8 +204,15 @@ GPU = Profile(
     name="gpu",
     models=(ModelRecipe("models/gpu-base"),),
     seeds=(0, 1, 2),
-    task=TaskRecipe(wording="english", train_ops=(8, 12), id_ops=(12, 12), ood_ops=(15, 15), sft_rows=2000,
-                    rl_prompts=10_000, test_problems=500),
+    task=TaskRecipe(
+        wording="english",
+        train_ops=(8, 12),
+        id_ops=(12, 12),
+        ood_ops=(15, 15),
+        sft_rows=2000,
+        rl_prompts=10_000,
+        test_problems=500,
+    ),
     sft=SFTRecipe(learning_rate=1e-4, epochs=3),
     grpo=GRPORecipe(learning_rate=1e-5, max_prompt_length=1024, max_completion_length=2048),
     evaluation=EvalRecipe(samples=16, pass_at=(1, 4, 16)),
@@ -195,12 +224,21 @@ PAPER = Profile(
     models=(
         ModelRecipe("Qwen/Qwen2.5-1.5B"),
         ModelRecipe("Qwen/Qwen2.5-3B", grpo=(("steps", 100),)),
-        ModelRecipe("meta-llama/Llama-3.2-1B-Instruct",
-                    grpo=(("format_reward", 0.05), ("beta", 0.01), ("max_grad_norm", 0.2), ("max_sample_kl", 0.15))),
+        ModelRecipe(
+            "meta-llama/Llama-3.2-1B-Instruct",
+            grpo=(("format_reward", 0.05), ("beta", 0.01), ("max_grad_norm", 0.2), ("max_sample_kl", 0.15)),
+        ),
     ),
     seeds=(0, 1, 2),
-    task=TaskRecipe(wording="english", train_ops=(15, 20), id_ops=(20, 20), ood_ops=(25, 25), sft_rows=2000,
-                    rl_prompts=10_000, test_problems=500),
+    task=TaskRecipe(
+        wording="english",
+        train_ops=(15, 20),
+        id_ops=(20, 20),
+        ood_ops=(25, 25),
+        sft_rows=2000,
+        rl_prompts=10_000,
+        test_problems=500,
+    ),
     evaluation=EvalRecipe(samples=16, pass_at=(1, 4, 16)),
     note="the paper's models, data sizes and released recipes; needs hub access and two 80 GB GPUs",
 )

@@ -24,7 +24,10 @@ def test_arms_share_problems_and_differ_in_behaviour_only():
         assert [row["answer"] for row in table] == [row["answer"] for row in rows["vanilla"]]
         assert all(score(row["completion"], row["prompt"], row["wording"]).strict for row in table)
         assert all(row["arm"] == arm for row in table)
-    totals = {arm: {k: sum(row[f"n_{k}"] for row in table) for k in ("reflection", "analysis", "subgoal")} for arm, table in rows.items()}
+    totals = {
+        arm: {k: sum(row[f"n_{k}"] for row in table) for k in ("reflection", "analysis", "subgoal")}
+        for arm, table in rows.items()
+    }
     assert set(totals["vanilla"].values()) == {0}
     assert all(totals["bridge"].values())
     assert totals["subgoal"] == {"reflection": 0, "analysis": 0, "subgoal": totals["bridge"]["subgoal"]}
@@ -65,7 +68,9 @@ def test_same_bytes_in_other_processes():
 
 
 def test_tasks_and_augmentation_import_without_torch():
-    code = "import sys, bi.augmentation.arms, bi.augmentation.english, bi.training.reward; print('torch' in sys.modules)"
+    code = (
+        "import sys, bi.augmentation.arms, bi.augmentation.english, bi.training.reward; print('torch' in sys.modules)"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
     assert out.strip() == "False"
 
@@ -85,7 +90,9 @@ def test_unknown_names_are_refused_with_what_there_is():
 
 
 def test_running_out_of_distinct_problems_is_said():
-    tiny = TaskRecipe(train_ops=(1, 1), id_ops=(1, 1), ood_ops=(2, 2), test_problems=5, rl_prompts=5, options=CPU.task.options)
+    tiny = TaskRecipe(
+        train_ops=(1, 1), id_ops=(1, 1), ood_ops=(2, 2), test_problems=5, rl_prompts=5, options=CPU.task.options
+    )
     with pytest.raises(ValueError, match="distinct problems"):
         build_problems(tiny, "sft", 200, seed=0)
 

@@ -45,7 +45,7 @@ def test_written_arithmetic_agrees_with_python():
     for _ in range(2000):
         expr = draw(rng, 3)
         values = {f"q{i}": rng.randrange(-9, 30) for i in range(9)}
-        text = render(expr, lambda e: f"({values[e.name]})" if isinstance(e, Ref) else str(e.value))
+        text = render(expr, lambda e, values=values: f"({values[e.name]})" if isinstance(e, Ref) else str(e.value))
         assert evaluate(expr, values, None) == eval(text)
         assert evaluate(expr, values, 23) % 23 == eval(text) % 23
 

@@ -17,7 +17,8 @@ def test_every_field_of_a_recipe_is_an_option(recipe: type) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_the_profiles_themselves_pass_the_checks(profile) -> None:
-    recipes = [profile.sft, profile.rates, profile.evaluation, *(profile.grpo_for(model.name) for model in profile.models)]
+    grpo = [profile.grpo_for(model.name) for model in profile.models]
+    recipes = [profile.sft, profile.rates, profile.evaluation, *grpo]
     for recipe in recipes:
         for name, field in TABLES[type(recipe)].items():
             if getattr(recipe, name) is not None:

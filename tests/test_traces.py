@@ -53,7 +53,8 @@ def test_released_rates_are_realised():
         for step in injected.steps:
             reflections += step.kind == "reflect"
             plain_jumps += step.kind == "solve" and (
-                step.name not in problem.needed or any(s.kind == "recall" and s.name == step.name for s in injected.steps)
+                step.name not in problem.needed
+                or any(s.kind == "recall" and s.name == step.name for s in injected.steps)
             )
             quantity = problem.by_name[step.name]
             if step.kind == "solve" and quantity.stated and len(quantity.parents) == 2:

@@ -1,7 +1,8 @@
 """Arms: the same problems, row by row, with chains of thought that differ in the injected behaviours only.
 
-Every problem is a function of (seed, split, index), so arms share them exactly, and every chain of thought has streams of
-its own: switching a behaviour changes nothing else. Splits are disjoint by :meth:`bi.tasks.problem.Problem.key`.
+Every problem is a function of (seed, split, index), so arms share them exactly, and every chain of thought has
+streams of its own: switching a behaviour changes nothing else. Splits are disjoint by
+:meth:`bi.tasks.problem.Problem.key`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from bi.augmentation.behaviors import BEHAVIORS, counts, inject
-from bi.augmentation.trace import draw_phrases, plain_trace
-from bi.augmentation.wording import get_wording
+from bi.augmentation.trace import Trace, draw_phrases, plain_trace
+from bi.augmentation.wording import Wording, get_wording
 from bi.recipes import BehaviorRates, TaskRecipe
 from bi.streams import stream
 from bi.tasks.igsm import IGSMConfig, generate
@@ -67,7 +68,8 @@ def task_config(task: TaskRecipe, ops: tuple[int, int]) -> IGSMConfig:
     config = IGSMConfig(*ops, **dict(task.options))
     if config.compact != (task.wording == "compact"):
         raise ValueError(
-            f"wording {task.wording!r} needs problems with compact={task.wording == 'compact'}; set the option 'compact'"
+            f"wording {task.wording!r} needs problems with compact={task.wording == 'compact'}; "
+            "set the option 'compact'"
         )
     get_wording(task.wording)
     return config
@@ -92,7 +94,10 @@ def problem_stream(task: TaskRecipe, split: str, seed: int, exclude: frozenset[s
         misses = 0
         seen.add(key)
         yield problem
-    raise ValueError(f"split {split!r}: after {len(seen)} distinct problems no new one came in 2000 draws; ask for fewer rows")
+    raise ValueError(
+        f"split {split!r}: beside {len(seen)} distinct problems no new one came in 2000 draws; ask for fewer rows, "
+        "or for more operations (the splits drawn before it are kept apart from it)"
+    )
 
 
 def build_problems(task: TaskRecipe, split: str, count: int, seed: int) -> list[Problem]:
@@ -141,21 +146,44 @@ def iterate_rows(
     for problem in problems:
         key = problem.key()
         plain = plain_trace(problem, stream(seed, "order", key))
-        injected = inject(plain, problem, used, stream(seed, "behaviors", key))
-        trace = draw_phrases(injected, wording.phrases, stream(seed, "phrases", key))
+        completion, realised = injected_completion(plain, problem, wording, used, seed)
         row = prompt_row(problem, task)
-        realised = {f"n_{name}": number for name, number in counts(trace).items()}
         yield {
-            "id": f"{arm}-{key}", "problem_id": key, "task": task.task, "arm": arm, "wording": task.wording,
-            "prompt": row["prompt"], "completion": wording.completion(trace, problem), "answer": row["answer"],
-            "n_ops": row["n_ops"], **realised,
+            "id": f"{arm}-{key}",
+            "problem_id": key,
+            "task": task.task,
+            "arm": arm,
+            "wording": task.wording,
+            "prompt": row["prompt"],
+            "completion": completion,
+            "answer": row["answer"],
+            "n_ops": row["n_ops"],
+            **realised,
         }
+
+
+def injected_completion(
+    plain: Trace, problem: Problem, wording: Wording, rates: BehaviorRates, seed: int
+) -> tuple[str, dict[str, int]]:
+    """The text of ``plain`` with behaviours at ``rates``, and the counts ``n_<behaviour>`` that it really holds.
+
+    The draws depend on (seed, problem) alone, so arms and ``bi inject`` give the same text for the same problem.
+    """
+    key = problem.key()
+    injected = inject(plain, problem, rates, stream(seed, "behaviors", key))
+    trace = draw_phrases(injected, wording.phrases, stream(seed, "phrases", key))
+    return wording.completion(trace, problem), {f"n_{name}": number for name, number in counts(trace).items()}
 
 
 def prompt_row(problem: Problem, task: TaskRecipe) -> dict[str, Any]:
     """A row without a chain of thought, for RL and evaluation: id, problem_id, task, wording, prompt, answer, n_ops."""
     key = problem.key()
     return {
-        "id": key, "problem_id": key, "task": task.task, "wording": task.wording,
-        "prompt": get_wording(task.wording).prompt(problem), "answer": str(problem.answer), "n_ops": problem.n_ops,
+        "id": key,
+        "problem_id": key,
+        "task": task.task,
+        "wording": task.wording,
+        "prompt": get_wording(task.wording).prompt(problem),
+        "answer": str(problem.answer),
+        "n_ops": problem.n_ops,
     }

@@ -21,8 +21,8 @@ BEHAVIORS = ("reflection", "analysis", "subgoal")
 def inject(trace: Trace, problem: Problem, rates: BehaviorRates, rng: random.Random) -> Trace:
     """``trace`` with the three behaviours at ``rates``; ``strip`` takes them out again.
 
-    Expects a plain trace. The draws of the three behaviours come from streams of their own, so switching one of them off
-    leaves the places of the other two unchanged.
+    Expects a plain trace. The draws of the three behaviours come from streams of their own, so switching one of them
+    off leaves the places of the other two unchanged.
     """
     reflecting, analysing, expanding = (random.Random(rng.getrandbits(64)) for _ in range(3))
     steps = _reflect(trace, problem, rates, reflecting)
@@ -55,7 +55,13 @@ def _reflect(trace: Trace, problem: Problem, rates: BehaviorRates, rng: random.R
 
 
 def _landing(
-    trace: Trace, index: int, problem: Problem, rates: BehaviorRates, solved: set[str], tried: set[str], rng: random.Random
+    trace: Trace,
+    index: int,
+    problem: Problem,
+    rates: BehaviorRates,
+    solved: set[str],
+    tried: set[str],
+    rng: random.Random,
 ) -> str | None:
     """The quantity that a jump before step ``index`` attempts: a redundant one, or one whose turn comes later."""
     later = [step.name for step in trace.steps[index + 1 :]]

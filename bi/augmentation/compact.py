@@ -1,8 +1,8 @@
 """The compact wording: one token per quantity and per value, for models of book size.
 
-A quantity ``12`` has three words: ``D12`` heads its definition, ``N12`` mentions it, ``V12`` its solved value. A question
-is ``%23 D4 7 . D12 3 * ( N4 + N5 ) . ... ? N12 :`` and a line of the answer ``D12 3 * ( 7 + 2 ) = V12 4 .``. The
-behaviours are words of the same language:
+A quantity ``12`` has three words: ``D12`` heads its definition, ``N12`` mentions it, ``V12`` its solved value. A
+question is ``%23 D4 7 . D12 3 * ( N4 + N5 ) . ... ? N12 :`` and a line of the answer ``D12 3 * ( 7 + 2 ) = V12 4 .``.
+The behaviours are words of the same language:
 
 - analysis restates the definition before the values: ``D12 3 * ( N4 + N5 ) ; 3 * ( 7 + 2 ) = V12 4 .``
 - subgoals expand the arithmetic: ``D12 3 * ( 7 + 2 ) = 3 * 9 = V12 4 .``

@@ -78,7 +78,9 @@ _FIELDS = {
     "chain": r"(?P<chain>[a-zA-Z]{1,2} = [^\n]+?)",
     "value": r"(?P<value>-?\d{1,12})",
 }
-_COMPLETION = re.compile(r"<think>\n(?P<body>.*)\n</think>\n<answer>\n[^\n]*\\boxed\{(?P<answer>-?\d{1,12})\}\.?\n</answer>\Z", re.S)
+_COMPLETION = re.compile(
+    r"<think>\n(?P<body>.*)\n</think>\n<answer>\n[^\n]*\\boxed\{(?P<answer>-?\d{1,12})\}\.?\n</answer>\Z", re.S
+)
 _BOX = re.compile(r"\\boxed\{\s*(-?\d{1,12})\s*\}")
 _PREMISE = re.compile(r"The number of each (.+?) equals (.+)\Z")
 _QUESTION = re.compile(r"How many (.+) does each (.+) have\?\Z")
@@ -122,7 +124,10 @@ class EnglishWording(Wording):
 
     def prompt(self, problem: Problem) -> str:
         """Premises, one a line, and the question; abstract quantities are not stated, their names imply them."""
-        lines = [f"The number of each {name} equals {_right_side(problem.by_name[name].formula)}." for name in problem.premises]
+        lines = [
+            f"The number of each {name} equals {_right_side(problem.by_name[name].formula)}."
+            for name in problem.premises
+        ]
         if problem.modulus is not None:
             lines.insert(0, f"All numbers are counted modulo {problem.modulus}.")
         owner, item = problem.target.rsplit("'s ", 1)
@@ -159,7 +164,9 @@ class EnglishWording(Wording):
             raise ValueError(f"names of no single world of the vocabulary: {(unknown or sorted(worlds))[:3]}")
         world = next(iter(worlds.values()))
         depths = sorted({world.place[name][0] for name in names})
-        layers = [sorted((n for n in names if world.place[n][0] == depth), key=world.place.__getitem__) for depth in depths]
+        layers = [
+            sorted((n for n in names if world.place[n][0] == depth), key=world.place.__getitem__) for depth in depths
+        ]
         edges = {owner: sorted((i for o, i in pairs if o == owner), key=world.place.__getitem__) for owner, _ in pairs}
         categories = [world.place[layer[0]][1] for layer in layers]
         return category_totals(edges, categories, layers, len(layers))

@@ -74,7 +74,7 @@ def draw_phrases(trace: Trace, phrases: int, rng: random.Random) -> Trace:
 
 
 def check_trace(trace: Trace, problem: Problem) -> None:
-    """Raise ``ValueError`` that names the first step that is not legal, or the target if the trace does not end there."""
+    """Raise ``ValueError`` that names the first illegal step, or the target if the trace does not end there."""
     solved: set[str] = set()
     for index, step in enumerate(trace.steps):
         fault = _fault(step, problem, solved)

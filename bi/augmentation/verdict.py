@@ -21,9 +21,9 @@ ERRORS = ("arithmetic", "lookup", "formula", "locked", "unknown", "reflection", 
 class Line:
     """One line as it was read.
 
-    ``restated`` is the definition in an information analysis, ``written`` the chain of expressions behind the head (with
-    references where the wording names operands), ``result`` the value that the line ends with, ``missing`` the parent
-    that a reflection names, ``claim`` the line's own text.
+    ``restated`` is the definition in an information analysis, ``written`` the chain of expressions behind the head
+    (with references where the wording names operands), ``result`` the value that the line ends with, ``missing`` the
+    parent that a reflection names, ``claim`` the line's own text.
     """
 
     kind: Literal["solve", "reflect", "recall", "unreadable"]
@@ -51,7 +51,8 @@ class Verdict:
 
     ``answer``: the stated answer is right. ``format``: it is stated in the form asked for. ``strict``: both, and every
     line is right. ``first_error``: one of :data:`ERRORS`, ``None`` when strict; ``error_operations`` is the number of
-    binary operations in the formula of the failing step. The counts are those of behaviours in the text, right or wrong.
+    binary operations in the formula of the failing step. The counts are those of behaviours in the text, right or
+    wrong.
     """
 
     answer: bool

@@ -59,7 +59,9 @@ class Wording(ABC):
         trace = Trace(tuple(steps))
         unknown = [step.name for step in steps if step.name not in problem.by_name]
         if unknown or self.completion(trace, problem) != completion:
-            raise ValueError("the chain of thought does not follow from the problem" + (f" ({unknown[0]!r})" if unknown else ""))
+            raise ValueError(
+                "the chain of thought does not follow from the problem" + (f" ({unknown[0]!r})" if unknown else "")
+            )
         return trace
 
     def verdict(self, completion: str, problem: Problem) -> Verdict:

@@ -11,10 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bi.augmentation.arms import ARM_RATES, arm_rates
-from bi.augmentation.behaviors import BEHAVIORS, counts, strip
-from bi.augmentation.behaviors import inject as inject_behaviors
-from bi.augmentation.trace import draw_phrases
+from bi.augmentation.arms import ARM_RATES, arm_rates, injected_completion
+from bi.augmentation.behaviors import BEHAVIORS, strip
 from bi.augmentation.wording import WORDINGS, get_wording
 from bi.commands import options
 from bi.commands.door import say
@@ -23,7 +21,6 @@ from bi.commands.recipe_options import replace_fields, takes
 from bi.progress import Progress
 from bi.recipes import BehaviorRates, get_profile
 from bi.records import PLAIN_ROW, RecordError, iterate_lines, iterate_rows, write_rows
-from bi.streams import stream
 
 Row = dict[str, Any]
 
@@ -134,7 +131,7 @@ def injected_rows(
 def inject_row(row: Row, *, wording: str | None, rates: BehaviorRates, arm: str, seed: int) -> Row:
     """``row`` with behaviours in its completion, the realised counts, and ``arm`` if it has that column.
 
-    The streams are those of :func:`bi.augmentation.arms.iterate_rows`: a vanilla row becomes the row that the arm has.
+    A vanilla row becomes the row that the arm has (:func:`bi.augmentation.arms.injected_completion`).
     Raises ``ValueError`` for a row whose prompt or completion cannot be read.
     """
     name = row.get("wording", wording)
@@ -143,8 +140,6 @@ def inject_row(row: Row, *, wording: str | None, rates: BehaviorRates, arm: str,
     words = get_wording(name)
     problem = words.read_problem(row["prompt"])
     plain = strip(words.read_trace(row["completion"], problem), problem)
-    injected = inject_behaviors(plain, problem, rates, stream(seed, "behaviors", problem.key()))
-    trace = draw_phrases(injected, words.phrases, stream(seed, "phrases", problem.key()))
+    completion, realised = injected_completion(plain, problem, words, rates, seed)
     label = {"arm": arm} if "arm" in row else {}
-    realised = {f"n_{name}": number for name, number in counts(trace).items()}
-    return {**row, **label, "completion": words.completion(trace, problem), **realised}
+    return {**row, **label, "completion": completion, **realised}

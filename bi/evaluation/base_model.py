@@ -32,8 +32,14 @@ PROBLEMS = 200
 def held_out_problems(recipe: BaseRecipe, n_ops: int, count: int) -> list[Problem]:
     """Problems of exactly ``n_ops`` operations from a stream that no corpus, arm or test set draws from."""
     config = IGSMConfig(
-        n_ops, n_ops, modulus=recipe.corpus.modulus, compact=True, names=recipe.corpus.names, abstract_depth=1,
-        operands=recipe.corpus.operands, redundant=recipe.corpus.redundant,
+        n_ops,
+        n_ops,
+        modulus=recipe.corpus.modulus,
+        compact=True,
+        names=recipe.corpus.names,
+        abstract_depth=1,
+        operands=recipe.corpus.operands,
+        redundant=recipe.corpus.redundant,
     )
     return [generate(config, stream("base card", n_ops, index)) for index in range(count)]
 
@@ -62,9 +68,16 @@ def measure_base(policy: Policy, recipe: BaseRecipe, problems: int = PROBLEMS) -
 def _greedy(policy: Policy, problems: Sequence[Problem]) -> list[str]:
     voice, tokenizer = get_wording("compact"), policy.tokenizer
     prompts = [tokenizer.encode(voice.prompt(problem), add_special_tokens=False) for problem in problems]
-    found = sample(policy.model, prompts, 1, max_new_tokens=200, temperature=0.0,
-                   eos_id=tokenizer.eos_token_id, pad_id=tokenizer.pad_token_id)
-    return [tokenizer.decode(ids, skip_special_tokens=True) for ids in found.ids]
+    found = sample(
+        policy.model,
+        prompts,
+        1,
+        max_new_tokens=200,
+        temperature=0.0,
+        eos_id=tokenizer.eos_token_id,
+        pad_id=tokenizer.pad_token_id,
+    )
+    return [str(tokenizer.decode(ids, skip_special_tokens=True)) for ids in found.ids]
 
 
 def _outcomes(text: str, problem: Problem) -> Iterator[tuple[str, bool]]:
@@ -88,7 +101,14 @@ def _outcomes(text: str, problem: Problem) -> Iterator[tuple[str, bool]]:
 
 def _row(n_ops: int, metric: str, hits: int, chances: int) -> dict[str, object]:
     interval = binomtest(hits, chances).proportion_ci(method="wilson")
-    return {"n_ops": n_ops, "metric": metric, "value": hits / chances, "low": interval.low, "high": interval.high, "n": chances}
+    return {
+        "n_ops": n_ops,
+        "metric": metric,
+        "value": hits / chances,
+        "low": interval.low,
+        "high": interval.high,
+        "n": chances,
+    }
 
 
 def make_base(recipe: BaseRecipe, out: Path) -> None:
@@ -108,7 +128,9 @@ def make_base(recipe: BaseRecipe, out: Path) -> None:
 
 def _write_card(folder: Path, policy: Policy, recipe: BaseRecipe, history: pd.DataFrame) -> None:
     table = measure_base(policy, recipe)
-    facts = provenance(profile="base", seeds=[recipe.seed], recipe_digest=digest(recipe), wall_s=float(history["seconds"].iloc[-1]))
+    facts = provenance(
+        profile="base", seeds=[recipe.seed], recipe_digest=digest(recipe), wall_s=float(history["seconds"].iloc[-1])
+    )
     write_table(folder / "accuracy.csv", table, facts)
     curve = history.iloc[:: max(1, len(history) // 200)]
     write_table(folder / "loss.csv", curve[["step", "loss", "tokens"]], facts)
@@ -133,26 +155,30 @@ pipeline_tag: text-generation
 ---
 # tiny-base
 
-A Llama of {parameters:,} parameters ({recipe.layers} layers, hidden size {recipe.hidden}, {recipe.heads} heads, {recipe.kv_heads}
-key-value heads, context {recipe.context}), trained from scratch to solve small iGSM problems in the compact wording of this
-project. The book starts from it as the paper starts from Qwen and Llama. `make base` remakes it.
+A Llama of {parameters:,} parameters ({recipe.layers} layers, hidden size {recipe.hidden}, {recipe.heads} heads,
+{recipe.kv_heads} key-value heads, context {recipe.context}), trained from scratch to solve small iGSM problems in the
+compact wording of this project. The book starts from it as the paper starts from Qwen and Llama. `make base` remakes
+it.
 
-**Initialisation.** Transformers' defaults, then output projections scaled by 0.1 and embeddings drawn from N(0, 0.1); the
-tokens of the values start on circles of five frequencies, and the three tokens of one name share a random component.
+**Initialisation.** Transformers' defaults, then output projections scaled by 0.1 and embeddings drawn from N(0, 0.1);
+the tokens of the values start on circles of five frequencies, and the three tokens of one name share a random
+component.
 
-**Corpus.** {recipe.documents:,} generated documents, each seen once, of four kinds (shares at the start and at the end of
-training): {_kinds(corpus)}. Problems have up to {corpus.max_ops[0]} operations at the start and up to {corpus.max_ops[1]} from
-{corpus.ramp:.0%} of training on. Chains of thought are plain: no reflection, no analysis, no subgoals. Arms, RL prompts and
-test problems are drawn from other streams; small problems can still coincide up to names, larger ones practically never.
+**Corpus.** {recipe.documents:,} generated documents, each seen once, of four kinds (shares at the start and at the
+end of training): {_kinds(corpus)}. Problems have up to {corpus.max_ops[0]} operations at the start and up to
+{corpus.max_ops[1]} from {corpus.ramp:.0%} of training on. Chains of thought are plain: no reflection, no analysis, no
+subgoals. Arms, RL prompts and test problems are drawn from other streams; small problems can still coincide up to
+names, larger ones practically never.
 
-**Training.** {int(last["tokens"]):,} tokens (padding not counted), loss on completions only, batches of {recipe.batch} documents,
-Muon ({recipe.muon_lr:g}) for the matrices of the blocks and AdamW ({recipe.adam_lr:g}) for the rest, bfloat16 autocast;
-{last["seconds"] / 60:.0f} minutes on {facts["hardware"].get("cpu", "a CPU")}, one thread. Loss curve: `loss.csv`.
+**Training.** {int(last["tokens"]):,} tokens (padding not counted), loss on completions only, batches of
+{recipe.batch} documents, Muon ({recipe.muon_lr:g}) for the matrices of the blocks and AdamW ({recipe.adam_lr:g}) for
+the rest, bfloat16 autocast; {last["seconds"] / 60:.0f} minutes on {facts["hardware"].get("cpu", "a CPU")}, one
+thread. Loss curve: `loss.csv`.
 
-**Measured** on {PROBLEMS} held-out problems for each number of operations, greedy decoding, in per cent; intervals and counts in
-`accuracy.csv`. `accuracy` is the final answer, `strict` asks for every line to be right; the others count lines whose
-predecessors are right: operands solved before use (order), the right formula and operands (lookup), arithmetic with one,
-two, three or more binary operations in one line, readable lines (format).
+**Measured** on {PROBLEMS} held-out problems for each number of operations, greedy decoding, in per cent; intervals
+and counts in `accuracy.csv`. `accuracy` is the final answer, `strict` asks for every line to be right; the others
+count lines whose predecessors are right: operands solved before use (order), the right formula and operands (lookup),
+arithmetic with one, two, three or more binary operations in one line, readable lines (format).
 
 {chr(10).join(lines)}
 """

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from bi.tasks.expression import Expr, Num, Op, Ref, operations, references
 from bi.tasks.problem import Problem, build_problem, rename
-from bi.tasks.vocabulary import WORLDS, World
+from bi.tasks.vocabulary import WORLDS
 
 MAX_OPS = 30
 _ATTEMPTS = 200
@@ -27,11 +27,11 @@ _ATTEMPTS = 200
 class IGSMConfig:
     """What to draw. Ranges are inclusive; ``ValueError`` names the field, the value and the remedy.
 
-    ``min_ops``, ``max_ops``: operations of the needed part, drawn uniformly between them (``skewed``: the minimum of two
-    draws, as in the released data). ``modulus``: reduce every value (iGSM's own is 23); ``None`` keeps integers with
-    \\|value of the target\\| < ``answer_bound``. ``constants``: range of stated numbers; ``live`` excludes factors of 0,
-    which make operations that do not influence the answer. ``operands``: weights of 0, 1, 2, ... quantities in one
-    stated formula, so that its length bounds a sum.
+    ``min_ops``, ``max_ops``: operations of the needed part, drawn uniformly between them (``skewed``: the minimum of
+    two draws, as in the released data). ``modulus``: reduce every value (iGSM's own is 23); ``None`` keeps integers
+    with \\|value of the target\\| < ``answer_bound``. ``constants``: range of stated numbers; ``live`` excludes
+    factors of 0, which make operations that do not influence the answer. ``operands``: weights of 0, 1, 2, ...
+    quantities in one stated formula, so that its length bounds a sum.
     ``redundant``: how many premises the answer does not need. ``abstract_depth``: layers that a category total may
     reach down (1: plain sums; more: sums of products; 0: no category totals). ``compact``: name quantities by index out
     of ``names`` and state every definition, for the compact wording, in which a name cannot imply a structure.
@@ -54,9 +54,7 @@ class IGSMConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_ops <= self.max_ops:
-            raise ValueError(
-                f"min_ops={self.min_ops} and max_ops={self.max_ops}: give 1 <= min_ops <= max_ops"
-            )
+            raise ValueError(f"min_ops={self.min_ops} and max_ops={self.max_ops}: give 1 <= min_ops <= max_ops")
         if self.max_ops > MAX_OPS:
             raise ValueError(f"max_ops={self.max_ops}: the generator reaches {MAX_OPS} operations; ask for fewer")
         if self.modulus is not None and self.modulus < 2:
@@ -133,9 +131,7 @@ def _draw_structure(config: IGSMConfig, n_ops: int, rng: random.Random) -> _Stru
     sizes = [rng.randint(*config.entities) for _ in categories]
     while _most_edges(sizes) < wanted and min(sizes) < 5:
         sizes[sizes.index(min(sizes))] += 1
-    layers = [
-        sorted(rng.sample(range(5), size)) for size in sizes
-    ]
+    layers = [sorted(rng.sample(range(5), size)) for size in sizes]
     entities = [
         [world.layers[first + level][category][index] for index in layers[level]]
         for level, category in enumerate(categories)
@@ -150,8 +146,12 @@ def _most_edges(sizes: Sequence[int]) -> int:
 
 def _draw_edges(entities: list[list[str]], wanted: int, rng: random.Random) -> dict[str, list[str]]:
     """Items by owner, in vocabulary order; every owner holds at least one item, about ``wanted`` edges in all."""
-    every = [(owner, item) for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper for item in lower]
-    chosen = {owner: {rng.choice(lower)} for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper}
+    every = [
+        (owner, item) for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper for item in lower
+    ]
+    chosen = {
+        owner: {rng.choice(lower)} for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper
+    }
     rest = [(owner, item) for owner, item in every if item not in chosen[owner]]
     missing = max(0, wanted - (len(every) - len(rest)))
     for owner, item in rng.sample(rest, min(missing, len(rest))):
@@ -213,9 +213,7 @@ def _total_terms(owner: str, items: Sequence[str], category: str, direct: bool) 
 # --- formulas --------------------------------------------------------------------------------------------------------
 
 
-def _draw_needed(
-    structure: _Structure, config: IGSMConfig, n_ops: int, rng: random.Random
-) -> dict[str, Expr] | None:
+def _draw_needed(structure: _Structure, config: IGSMConfig, n_ops: int, rng: random.Random) -> dict[str, Expr] | None:
     """Formulas of a target (the first key) and all its ancestors with exactly ``n_ops`` operations, or ``None``.
 
     Works backwards from the target: the pending quantity that stands last gets its formula next. What the pending ones
@@ -301,9 +299,7 @@ def _can_go_on(added: Mapping[str, None], structure: _Structure, left: int) -> b
     return any(name not in structure.implied and structure.place[name] > 0 for name in added)
 
 
-def _draw_parents(
-    earlier: Sequence[str], config: IGSMConfig, slack: int, last: bool, rng: random.Random
-) -> list[str]:
+def _draw_parents(earlier: Sequence[str], config: IGSMConfig, slack: int, last: bool, rng: random.Random) -> list[str]:
     """Earlier quantities, recent ones more often; none ends a branch, which the ``last`` one may not do."""
     if not earlier or (slack == 0 and rng.random() < 0.5):
         return []
@@ -317,7 +313,7 @@ def _draw_parents(
 
 
 def _shape(parents: Sequence[str], config: IGSMConfig, rng: random.Random) -> Expr:
-    """A formula over ``parents``: alone, their sum or difference, and half of the time `K times` or `K more than` it."""
+    """A formula over ``parents``: alone, their sum or difference; more often `K times` or `K more than` that."""
     low, high = config.constants
     if not parents:
         return Num(rng.randint(low, high))
@@ -336,9 +332,7 @@ def _shape(parents: Sequence[str], config: IGSMConfig, rng: random.Random) -> Ex
 # --- redundant premises, order of the question ------------------------------------------------------------------------
 
 
-def _complete(
-    structure: _Structure, formulas: dict[str, Expr], config: IGSMConfig, rng: random.Random
-) -> Problem:
+def _complete(structure: _Structure, formulas: dict[str, Expr], config: IGSMConfig, rng: random.Random) -> Problem:
     """Add redundant instance premises, shuffle the question, and freeze the problem."""
     target = next(iter(formulas))
     spare = [name for name in structure.order if name not in formulas and name not in structure.implied]

@@ -146,7 +146,9 @@ def _depth_first(formulas: Mapping[str, Expr], roots: Iterable[str]) -> list[str
                 raise ValueError(f"the quantity {name!r} has no formula; state it or define it by the structure")
             open_names.add(name)
             stack.append((name, True))
-            stack.extend((parent, False) for parent in reversed(list(references(formulas[name]))) if parent not in order)
+            stack.extend(
+                (parent, False) for parent in reversed(list(references(formulas[name]))) if parent not in order
+            )
     return list(order)
 
 

@@ -76,7 +76,7 @@ ORCHESTRA = World(
         _layer("""
             Concert Hall: Aurora Hall, Beacon Hall, Cascade Hall, Meridian Hall, Solstice Hall
             Theatre: Garden Theatre, Lyric Theatre, Marble Theatre, Orpheum Theatre, Velvet Theatre
-            Conservatory: Ashwood Conservatory, Birchwood Conservatory, Elmwood Conservatory, Oakwood Conservatory, Rosewood Conservatory
+            Conservatory: Ashwood School, Birchwood School, Elmwood School, Oakwood School, Rosewood School
             Festival: Spring Festival, Summer Festival, Autumn Festival, Winter Festival, Midnight Festival
         """),
         _layer("""
@@ -106,7 +106,7 @@ OBSERVATORY = World(
         _layer("""
             Research Station: Polar Station, Desert Station, Summit Station, Valley Station, Orbital Station
             Space Center: Apollo Center, Gemini Center, Mercury Center, Voyager Center, Pioneer Center
-            Observatory: Alpine Observatory, Canyon Observatory, Mesa Observatory, Tundra Observatory, Volcano Observatory
+            Observatory: Alpine Observatory, Canyon Observatory, Mesa Observatory, Glacier Observatory, Reef Observatory
             Academy: Copernicus Academy, Galileo Academy, Kepler Academy, Hypatia Academy, Herschel Academy
         """),
         _layer("""

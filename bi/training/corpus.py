@@ -77,7 +77,13 @@ def _config(recipe: CorpusRecipe, kind: str, progress: float) -> IGSMConfig:
     if kind == "lookup":
         most = 2
     return IGSMConfig(
-        1, most, modulus=recipe.modulus, compact=True, names=recipe.names, abstract_depth=1, operands=recipe.operands,
+        1,
+        most,
+        modulus=recipe.modulus,
+        compact=True,
+        names=recipe.names,
+        abstract_depth=1,
+        operands=recipe.operands,
         redundant=(4, 10) if kind == "lookup" else recipe.redundant,
     )
 

@@ -166,7 +166,8 @@ def _check_folder(path: Path) -> None:
 
 def check_pair(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     """Raise ``ValueError`` if the tokenizer can produce ids that the model has no embedding for."""
-    rows = model.get_input_embeddings().weight.shape[0]
+    embedding: Any = model.get_input_embeddings()
+    rows = embedding.weight.shape[0]
     if len(tokenizer) > rows:
         raise ValueError(f"model {source!r}: the tokenizer has {len(tokenizer)} tokens but the model embeds {rows}; "
                          "they do not belong together")

@@ -1,7 +1,7 @@
 """The book-size base model: a small Llama trained from scratch on worked problems.
 
-``bi base --out models/tiny-base`` (``make base``) remakes it, by way of :mod:`bi.evaluation.base_model`, which measures it
-too. One process, one thread; training writes a checkpoint every few minutes and resumes from it.
+``bi base --out models/tiny-base`` (``make base``) remakes it, by way of :mod:`bi.evaluation.base_model`, which
+measures it too. One process, one thread; training writes a checkpoint every few minutes and resumes from it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from bi.training.tiny import word_tokenizer
 class BaseRecipe:
     """Architecture and training of the base model.
 
-    Matrices of the blocks are trained with Muon at ``muon_lr`` (updates rescaled to the root mean square of AdamW's), the
-    rest with AdamW at ``adam_lr``; both warm up linearly and decay linearly to zero over the last ``decay`` of training.
+    Matrices of the blocks are trained with Muon at ``muon_lr`` (updates rescaled to the root mean square of AdamW's),
+    the rest with AdamW at ``adam_lr``; both warm up linearly and decay linearly to zero over the last ``decay`` of
+    training.
     """
 
     hidden: int = 128
@@ -64,10 +65,18 @@ def make_model(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast) -> LlamaF
     """A Llama with the initialisation described in the model card (small output projections, structured embeddings)."""
     torch.manual_seed(stream_seed(recipe.seed, "base", "init") % 2**63)
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=recipe.hidden, intermediate_size=recipe.feed_forward,
-        num_hidden_layers=recipe.layers, num_attention_heads=recipe.heads, num_key_value_heads=recipe.kv_heads,
-        max_position_embeddings=recipe.context, tie_word_embeddings=False, bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, attn_implementation="eager",
+        vocab_size=len(tokenizer),
+        hidden_size=recipe.hidden,
+        intermediate_size=recipe.feed_forward,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.kv_heads,
+        max_position_embeddings=recipe.context,
+        tie_word_embeddings=False,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        attn_implementation="eager",
     )
     model = LlamaForCausalLM(config)
     with torch.no_grad():
@@ -140,8 +149,11 @@ class _State:
     def save(self, path: Path) -> None:
         """Write everything to one file, aside first."""
         content = {
-            "model": self.model.state_dict(), "optimizers": [o.state_dict() for o in self.optimizers],
-            "step": self.step, "history": self.history, "seconds": self.seconds,
+            "model": self.model.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "step": self.step,
+            "history": self.history,
+            "seconds": self.seconds,
         }
         require_space(path, 4 * sum(p.numel() * p.element_size() for p in self.model.parameters()))
         with atomic_write(path, "wb") as handle:
@@ -178,7 +190,9 @@ def train_base(recipe: BaseRecipe, work: Path, *, save_every: int = 250) -> tupl
     return Policy(model.eval(), tokenizer, model.device, torch.float32), pd.DataFrame(state.history)
 
 
-def _steps(state: _State, recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast, steps: int) -> Iterator[tuple[float, int]]:
+def _steps(
+    state: _State, recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast, steps: int
+) -> Iterator[tuple[float, int]]:
     """Take the steps that are left; yields the loss of each and the tokens so far."""
     rates = (recipe.muon_lr, recipe.adam_lr)
     tokens = int(state.history[-1]["tokens"]) if state.history else 0

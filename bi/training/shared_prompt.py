@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-PIECE_ROWS = 64  # completions that go through the model together
+PIECE_ROWS = 64  # most completions that go through the model together
+PIECE_COST = {"cpu": 64, "cuda": 16384}  # what another piece costs, in tokens of padding
 
 
 def shared_logprobs(
@@ -32,8 +33,9 @@ def shared_logprobs(
     past = [(layer.keys, layer.values) for layer in cache.layers]
     lengths = attention_mask[:, width:].sum(1)
     order = lengths.argsort(stable=True)
+    sizes = piece_sizes(lengths[order].tolist(), PIECE_COST.get(input_ids.device.type, PIECE_COST["cuda"]))
     parts = [_piece(model, past, input_ids[rows, width - 1:], attention_mask[rows], group[rows], int(lengths[rows[-1]]))
-             for rows in order.split(PIECE_ROWS)]
+             for rows in order.split(sizes)]
     back = order.argsort()
     logprobs = torch.cat([_widen(part[0], n_completion) for part in parts])[back]
     entropies = [_widen(part[1], n_completion) for part in parts if part[1] is not None]
@@ -45,6 +47,25 @@ def can_share(model: nn.Module) -> bool:
     if not isinstance(model, PreTrainedModel):
         return False
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
+
+
+def piece_sizes(lengths: list[int], cost: int) -> list[int]:
+    """How many rows of ascending ``lengths`` to compute together: least padding, a further piece costing ``cost``.
+
+    Dynamic programming over the last piece; no piece has more than ``PIECE_ROWS`` rows.
+    """
+    best, last = [0], [0]
+    for end in range(1, len(lengths) + 1):
+        totals = [(best[start] + (end - start) * lengths[end - 1] + cost, start)
+                  for start in range(max(0, end - PIECE_ROWS), end)]
+        total, start = min(totals)
+        best.append(total)
+        last.append(start)
+    sizes, end = [], len(lengths)
+    while end:
+        sizes.append(end - last[end])
+        end = last[end]
+    return sizes[::-1]
 
 
 def _unique_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
