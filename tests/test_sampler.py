@@ -71,6 +71,7 @@ def test_logprobs_equal_a_full_forward(policy):
         prompt = PROMPTS[row // 3]
         assert np.abs(reference_logprobs(policy, prompt, ids).numpy() - ours.logprobs[row]).max() < 1e-4
         assert np.abs(reference_logprobs(policy, prompt, ids, 0.8).numpy() - ours.sampling_logprobs[row]).max() < 1e-4
+        assert [len(part[row]) for part in (ours.logprobs, ours.entropies)] == [len(ids)] * 2
 
 
 def test_rows_do_not_depend_on_their_batch(policy):
@@ -118,9 +119,10 @@ def test_sampled_frequencies_are_the_models_probabilities():
 
 def test_choose_inverts_the_distribution_function():
     logits = torch.tensor([[0.2, 0.5, 0.3]]).log().repeat(4, 1)
-    tokens, own, _ = choose(logits, 1.0, torch.tensor([0.0, 0.19, 0.69, 0.71], dtype=torch.float64))
-    assert tokens.tolist() == [0, 0, 1, 2]
-    assert torch.allclose(own.exp(), torch.tensor([0.2, 0.2, 0.5, 0.3]))
+    drawn = choose(logits, 1.0, torch.tensor([0.0, 0.19, 0.69, 0.71], dtype=torch.float64))
+    assert drawn.tokens.tolist() == [0, 0, 1, 2]
+    assert torch.allclose(drawn.logprobs.exp(), torch.tensor([0.2, 0.2, 0.5, 0.3]))
+    assert torch.allclose(drawn.entropies, torch.distributions.Categorical(logits=logits).entropy())
 
 
 def test_noise_is_uniform_and_belongs_to_its_row():

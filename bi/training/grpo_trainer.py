@@ -6,8 +6,8 @@ Seams, from the widest to the narrowest:
   encoded where SFT encodes them and :mod:`bi.training.sampler` samples. (``_generate_single_turn`` is private, gets
   prompts that TRL has tokenised, and has no log-probabilities to give without vLLM.)
 - ``_prepare_inputs`` keeps the rollouts of a prompt together where TRL shuffles them.
-- ``_get_per_token_logps_and_entropies`` encodes the prompt of a group once. Rows whose advantage is 0 need no
-  gradient when there is no KL term: they are computed without one.
+- ``_get_per_token_logps_and_entropies`` encodes the prompt of a group once. Rows whose advantage is 0 need no gradient
+  when there is no KL term: what the sampler knows of them stands in for a forward pass.
 - ``_generate_and_score_completions`` takes samples out of the loss whose KL to the reference is too large.
 """
 
@@ -73,7 +73,8 @@ class RolloutGRPOTrainer(RunCallbacks, GRPOTrainer):
         """``prompts`` maps prompt texts to token ids; ``dataset`` has one row per prompt and step."""
         self.policy, self.prompts, self.max_sample_kl = policy, prompts, max_sample_kl
         self.judge = Judge(policy, format_reward)
-        self.quiet_rows: Tensor | None = None
+        self.entropies: list[list[float]] = []
+        self.micro_batch: dict[str, Tensor] | None = None
         super().__init__(model=policy.model, reward_funcs=self.judge, args=args, train_dataset=dataset,
                          processing_class=policy.tokenizer, rollout_func=_roll)
         # A cache cannot be kept where activations are recomputed, and DDP wants one forward pass through its wrapper.
@@ -93,6 +94,7 @@ class RolloutGRPOTrainer(RunCallbacks, GRPOTrainer):
         drawn = sample(self.accelerator.unwrap_model(self.model), ids, k, max_new_tokens=self.max_completion_length,
                        temperature=self.temperature, eos_id=self.eos_token_ids, pad_id=self.policy.pad_id, keys=keys,
                        dtype=torch.bfloat16 if on_gpu else None)
+        self.entropies = drawn.entropies
         self._metrics["train"]["generate_seconds"].append(time.perf_counter() - began)
         return {"prompt_ids": [self.prompts[prompt] for prompt in prompts], "completion_ids": drawn.ids,
                 "logprobs": drawn.sampling_logprobs}
@@ -117,6 +119,8 @@ class RolloutGRPOTrainer(RunCallbacks, GRPOTrainer):
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Tensor]:
         """Rollouts with rewards and advantages; samples too far from the reference are taken out of the loss."""
         batch = super()._generate_and_score_completions(inputs)
+        batch["sampling_entropies"] = torch.nn.utils.rnn.pad_sequence(
+            [torch.tensor(row, device=batch["completion_mask"].device) for row in self.entropies], batch_first=True)
         if self.max_sample_kl is not None:
             divergence = sample_kl(batch["sampling_per_token_logps"], batch["ref_per_token_logps"],
                                    batch["completion_mask"])
@@ -126,11 +130,11 @@ class RolloutGRPOTrainer(RunCallbacks, GRPOTrainer):
         return batch
 
     def _compute_loss(self, model: Any, inputs: dict[str, Tensor]) -> Tensor:
-        self.quiet_rows = inputs["advantages"] == 0 if self.beta == 0 else None
+        self.micro_batch = inputs if self.beta == 0 else None
         try:
             return super()._compute_loss(model, inputs)
         finally:
-            self.quiet_rows = None
+            self.micro_batch = None
 
     def _get_per_token_logps_and_entropies(
         self, model: Any, input_ids: Tensor, attention_mask: Tensor, logits_to_keep: int, batch_size: int | None = None,
@@ -142,21 +146,22 @@ class RolloutGRPOTrainer(RunCallbacks, GRPOTrainer):
             return super()._get_per_token_logps_and_entropies(
                 model, input_ids, attention_mask, logits_to_keep, batch_size=batch_size,
                 compute_entropy=compute_entropy, compute_aux_loss=compute_aux_loss, **media)
-        quiet = self.quiet_rows if self.quiet_rows is not None else torch.zeros(len(input_ids), dtype=torch.bool)
-        parts = [(rows, rows_quiet) for rows_quiet in (False, True)
-                 for rows in (quiet.cpu() == rows_quiet).nonzero()[:, 0].split(batch_size or len(input_ids))
-                 if len(rows)]
-        logps, entropies = [], []
-        for rows, rows_quiet in parts:
-            with torch.set_grad_enabled(torch.is_grad_enabled() and not rows_quiet), self.accelerator.autocast():
+        if self.micro_batch is None:
+            quiet = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+            logps, entropies = torch.zeros((2, len(input_ids), logits_to_keep), device=input_ids.device)
+        else:
+            quiet = self.micro_batch["advantages"] == 0
+            logps, entropies = self.micro_batch["sampling_per_token_logps"], self.micro_batch["sampling_entropies"]
+        for rows in (~quiet).nonzero()[:, 0].split(batch_size or len(input_ids)):
+            if not len(rows):
+                continue
+            with self.accelerator.autocast():
                 found = shared_logprobs(model, input_ids[rows], attention_mask[rows], logits_to_keep)
-            logps.append(found[0])
-            entropies.append(found[1])
-        back = torch.cat([rows for rows, _ in parts]).argsort()
-        together = torch.cat(logps)[back]
-        if torch.is_grad_enabled() and not together.requires_grad:  # all quiet: the backward pass must still run
-            together = together + 0 * next(model.parameters()).flatten()[0]
-        return together, torch.cat(entropies)[back] if compute_entropy else None, None
+            logps = logps.index_copy(0, rows, found[0].to(logps.dtype))
+            entropies = entropies if found[1] is None else entropies.index_copy(0, rows, found[1].to(entropies.dtype))
+        if torch.is_grad_enabled() and not logps.requires_grad:  # all quiet: the backward pass must still run
+            logps = logps + 0 * next(model.parameters()).flatten()[0]
+        return logps, entropies if compute_entropy else None, None
 
 
 def _roll(prompts: list[str], trainer: RolloutGRPOTrainer) -> dict[str, list[Any]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,12 +31,14 @@ class Completions:
     """Sampled rows in prompt-major order: row ``i * k + j`` is sample ``j`` of prompt ``i``.
 
     ``ids`` end with the eos id where ``finished``. ``logprobs`` are the model's own (temperature 1), one per id;
-    ``sampling_logprobs`` are under the tempered distribution that was sampled from.
+    ``sampling_logprobs`` are under the tempered distribution that was sampled from, ``entropies`` are that
+    distribution's, in nats.
     """
 
     ids: list[list[int]]
     logprobs: list[list[float]]
     sampling_logprobs: list[list[float]]
+    entropies: list[list[float]]
     finished: list[bool]
     k: int
 
@@ -108,7 +111,7 @@ def sample(
                 rows_out[i * k:(i + 1) * k] = found[place * k:(place + 1) * k]
     done = [row for row in rows_out if row is not None]
     return Completions([row.ids for row in done], [row.logprobs for row in done], [row.tempered for row in done],
-                       [row.finished for row in done], k)
+                       [row.entropies for row in done], [row.finished for row in done], k)
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,17 @@ class _Row:
     ids: list[int]
     logprobs: list[float]
     tempered: list[float]
+    entropies: list[float]
     finished: bool
+
+
+class Draw(NamedTuple):
+    """Tokens drawn for some rows, ``(N,)`` each, with what is known of the distributions that they come from."""
+
+    tokens: Tensor
+    logprobs: Tensor
+    tempered: Tensor
+    entropies: Tensor
 
 
 def noise(keys: Sequence[int], count: int) -> np.ndarray:
@@ -124,21 +137,23 @@ def noise(keys: Sequence[int], count: int) -> np.ndarray:
     return np.stack([np.random.Generator(np.random.Philox(key=key)).random(count) for key in keys])
 
 
-def choose(logits: Tensor, temperature: float, uniforms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Next tokens ``(N,)`` from ``logits`` ``(N, V)``, their log-probability, and that under the tempered distribution.
+def choose(logits: Tensor, temperature: float, uniforms: Tensor) -> Draw:
+    """Next tokens from ``logits`` ``(N, V)``, with log-probabilities (own, tempered) and the tempered entropy.
 
     Inverse transform sampling in float64: the first token whose cumulative probability exceeds ``uniforms`` ``(N,)``.
     """
     logprobs = logits.log_softmax(-1)
     tempered = logprobs if temperature in (0, 1) else (logits / temperature).log_softmax(-1)
+    probabilities = tempered.exp()
     if temperature == 0:
         tokens = logits.argmax(-1)
     else:
-        cumulative = tempered.exp().cumsum(-1, dtype=torch.float64)
+        cumulative = probabilities.cumsum(-1, dtype=torch.float64)
         target = (uniforms.to(cumulative.device) * cumulative[:, -1])[:, None]
         tokens = torch.searchsorted(cumulative, target, right=True)[:, 0].clamp_(max=logits.shape[1] - 1)
     own = logprobs.gather(1, tokens[:, None])[:, 0]
-    return tokens, own, own if tempered is logprobs else tempered.gather(1, tokens[:, None])[:, 0]
+    sampled = own if tempered is logprobs else tempered.gather(1, tokens[:, None])[:, 0]
+    return Draw(tokens, own, sampled, torch.special.entr(probabilities).sum(-1))
 
 
 def default_rows(model: PreTrainedModel, prompt_tokens: int, new_tokens: int, k: int) -> int:
@@ -180,15 +195,16 @@ class _Tape:
         shape = (limits.shape[0], int(limits.max()))
         self.how, self.limits = how, limits
         self.ids = torch.zeros(shape, dtype=torch.long, device=limits.device)
-        self.logprobs, self.tempered = (torch.zeros(shape, device=limits.device) for _ in range(2))
+        self.values = torch.zeros((3, *shape), device=limits.device)  # log-probabilities (own, tempered) and entropies
         self.lengths = torch.zeros_like(limits)
         self.finished = torch.zeros_like(limits, dtype=torch.bool)
         self.eos = torch.tensor(how.eos_ids, device=limits.device)
 
-    def write(self, t: int, rows: Tensor, live: Tensor, drawn: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def write(self, t: int, rows: Tensor, live: Tensor, drawn: Draw) -> Tensor:
         """Record tokens of ``rows`` that are ``live`` at time ``t``; returns which of them go on."""
-        place, (tokens, own, tempered) = rows[live], (part[live] for part in drawn)
-        self.ids[place, t], self.logprobs[place, t], self.tempered[place, t] = tokens, own, tempered
+        place, tokens = rows[live], drawn.tokens[live]
+        self.ids[place, t] = tokens
+        self.values[:, place, t] = torch.stack(drawn[1:])[:, live]
         ended = torch.isin(tokens, self.eos)
         self.lengths[place] = t + 1
         self.finished[place] = ended
@@ -198,13 +214,12 @@ class _Tape:
 
     def rows(self) -> list[_Row]:
         """What every row has sampled."""
-        if not torch.isfinite(self.logprobs).all():
+        if not torch.isfinite(self.values).all():
             raise FloatingPointError("the model gives log-probabilities that are not finite; its weights are broken or "
                                      "training has diverged: go back to an earlier checkpoint")
-        parts = (self.ids, self.logprobs, self.tempered, self.lengths, self.finished)
-        columns = [part.cpu().tolist() for part in parts]
-        return [_Row(ids[:n], own[:n], tempered[:n], bool(end))
-                for ids, own, tempered, n, end in zip(*columns, strict=True)]
+        columns = [part.cpu().tolist() for part in (self.ids, *self.values, self.lengths, self.finished)]
+        return [_Row(ids[:n], own[:n], tempered[:n], entropies[:n], bool(end))
+                for ids, own, tempered, entropies, n, end in zip(*columns, strict=True)]
 
 
 def _limits(prompts: list[list[int]], k: int, model: PreTrainedModel, how: Sampling) -> Tensor:
@@ -226,7 +241,7 @@ def _decode(decoder: GroupDecoder, model: PreTrainedModel, prompts: list[list[in
         live = tape.write(t, rows, live, drawn)
         if not live.any():
             break
-        tokens, slots = drawn[0], _compaction(live.view(-1, decoder.rows))
+        tokens, slots = drawn.tokens, _compaction(live.view(-1, decoder.rows))
         if slots is not None:
             groups, members = slots
             chosen = (groups[:, None] * decoder.rows + members[0]).flatten()
@@ -250,7 +265,7 @@ def _compaction(live: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]] | None:
     return groups, (order, live[groups].gather(1, order))
 
 
-class _Draw(LogitsProcessor):
+class _Choose(LogitsProcessor):
     """Makes ``generate`` take the token that ``choose`` draws, and records it."""
 
     def __init__(self, tape: _Tape, uniforms: Tensor, start: int) -> None:
@@ -264,7 +279,7 @@ class _Draw(LogitsProcessor):
             drawn = choose(scores.float(), self.tape.how.temperature, self.uniforms[:, t])
             if self.live.any():
                 self.live = self.tape.write(t, self.rows, self.live, drawn)
-            scores = torch.full_like(scores, float("-inf")).scatter(1, drawn[0][:, None], 0.0)
+            scores = torch.full_like(scores, float("-inf")).scatter(1, drawn.tokens[:, None], 0.0)
         return scores
 
 
@@ -277,7 +292,7 @@ def _generate(model: PreTrainedModel, prompts: list[list[int]], k: int, how: Sam
     ids = torch.tensor([[how.pad_id] * pad + prompt for pad, prompt in zip(pads, prompts, strict=True)],
                        device=model.device).repeat_interleave(k, 0)
     mask = torch.tensor([[0] * pad + [1] * (width - pad) for pad in pads], device=model.device).repeat_interleave(k, 0)
-    draw = _Draw(tape, torch.from_numpy(uniforms).to(model.device), width)
+    draw = _Choose(tape, torch.from_numpy(uniforms).to(model.device), width)
     model.generate(ids, attention_mask=mask, do_sample=False, num_beams=1, use_cache=True,
                    max_new_tokens=tape.ids.shape[1], eos_token_id=list(how.eos_ids), pad_token_id=how.pad_id,
                    logits_processor=LogitsProcessorList([draw]))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-PIECE_ROWS = 64  # most completions that go through the model together
+PIECE_ROWS = 32  # most completions that go through the model together
 PIECE_COST = {"cpu": 64, "cuda": 16384}  # what another piece costs, in tokens of padding
 
 

@@ -1,0 +1,176 @@
+"""Seconds per GRPO step: the project's trainer against stock ``GRPOTrainer`` with its own ``generate``.
+
+Both take the same model, prompts, reward and TRL settings; their steps alternate in one process with one thread, so that
+what else runs on the machine hits both alike. Times are processor time by default (wall time if nothing else runs).
+On the project's rollouts, both then compute log-probabilities and advantages, which must agree.
+
+    python benchmarks/rl_step.py                       # starts from a short SFT of models/tiny-base
+    python benchmarks/rl_step.py --model runs/x --steps 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch  # noqa: E402
+from datasets import Dataset  # noqa: E402
+from trl import GRPOTrainer  # noqa: E402
+
+from bi.augmentation.arms import build_problems, build_rows, prompt_row  # noqa: E402
+from bi.recipes import PROFILES, GRPORecipe  # noqa: E402
+from bi.training.grpo import build_grpo_trainer, check_prompts, grpo_config  # noqa: E402
+from bi.training.grpo_trainer import Judge  # noqa: E402
+from bi.training.policy import format_prompt, load_policy, quiet_libraries  # noqa: E402
+from bi.training.sft import train_sft  # noqa: E402
+
+CLOCKS: dict[str, Callable[[], float]] = {"cpu": time.process_time, "wall": time.perf_counter}
+
+
+class Stopwatch:
+    """Time spent in named methods of an object."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock, self.spent = clock, defaultdict(float)
+
+    def watch(self, owner: Any, method: str, name: str) -> None:
+        """Add the time of every call of ``owner.method`` to ``name``."""
+        inner = getattr(owner, method)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            began = self.clock()
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                self.spent[name] += self.clock() - began
+
+        setattr(owner, method, timed)
+
+
+def step(trainer: GRPOTrainer, inputs: list[dict[str, Any]]) -> None:
+    """One update's work (rollouts, rewards, forward, backward) without changing the weights."""
+    trainer.current_gradient_accumulation_steps = trainer.args.gradient_accumulation_steps
+    for _ in range(trainer.args.gradient_accumulation_steps):
+        trainer.training_step(trainer.model, inputs, None)
+    trainer.model.zero_grad()
+
+
+def watched(trainer: GRPOTrainer, generate: str, clock: Callable[[], float]) -> Stopwatch:
+    """A stopwatch on the parts of a trainer's step."""
+    watch = Stopwatch(clock)
+    watch.watch(trainer, generate, "generate")
+    watch.watch(trainer, "_calculate_rewards", "reward")
+    watch.watch(trainer, "_compute_loss", "forward")
+    watch.watch(trainer.accelerator, "backward", "backward")
+    return watch
+
+
+@contextmanager
+def checkpoint(model: str | None, rows: int) -> Iterator[str]:
+    """``model``, or a short SFT of the base model."""
+    if model:
+        yield model
+        return
+    profile = PROFILES["cpu"]
+    task = dataclasses.replace(profile.task, sft_rows=rows)
+    with tempfile.TemporaryDirectory() as folder:
+        data = build_rows(build_problems(task, "sft", rows, 0), "bridge", task, profile.rates, 0)
+        yield str(train_sft(profile.models[0].name, data, profile.sft, 0, Path(folder) / "sft"))
+
+
+def make_trainers(model: str, recipe: GRPORecipe, rows: list[dict[str, Any]], folder: str) -> dict[str, GRPOTrainer]:
+    """The project's trainer and the stock one, each with a model of its own."""
+    ours = load_policy(model, dtype=torch.float32)
+    stock = load_policy(model, dtype=torch.float32)
+    prompts = check_prompts(ours, rows, recipe)
+    mine = build_grpo_trainer(ours, rows, prompts, recipe, grpo_config(recipe, folder, seed=0))
+    formatted = [{**row, "prompt": format_prompt(stock.tokenizer, row["prompt"])} for row in rows]
+    theirs = GRPOTrainer(model=stock.model, reward_funcs=Judge(stock, recipe.format_reward), train_dataset=Dataset.from_list(formatted),
+                         args=grpo_config(recipe, folder, seed=0), processing_class=stock.tokenizer)
+    return {"ours": mine, "stock": theirs}
+
+
+def agreement(trainers: dict[str, GRPOTrainer], inputs: list[dict[str, Any]]) -> tuple[float, float]:
+    """Largest difference of log-probabilities (sampler, ours, stock) and of advantages on the same rollouts."""
+    ours, stock = trainers["ours"], trainers["stock"]
+    for trainer in (ours, stock):
+        trainer.model.train()
+    batch = ours._generate_and_score_completions([dict(row) for row in inputs])
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
+    mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
+    keep = batch["completion_ids"].shape[1]
+    with torch.no_grad():
+        mine, theirs = (t._get_per_token_logps_and_entropies(t.model, ids, mask, keep)[0] for t in (ours, stock))
+    inside = batch["completion_mask"].bool()
+    gap = max((mine - theirs)[inside].abs().max().item(),
+              (batch["sampling_per_token_logps"] - theirs)[inside].abs().max().item())
+    stock.rollout_func = lambda prompts, trainer: {
+        "prompt_ids": [row[m.bool()].tolist() for row, m in zip(batch["prompt_ids"], batch["prompt_mask"], strict=True)],
+        "completion_ids": [row[m.bool()].tolist() for row, m in
+                           zip(batch["completion_ids"], batch["completion_mask"], strict=True)],
+        "logprobs": [row[m.bool()].tolist() for row, m in
+                     zip(batch["sampling_per_token_logps"], batch["completion_mask"], strict=True)]}
+    again = stock._generate_and_score_completions([dict(row) for row in inputs])
+    stock.rollout_func = None
+    return gap, (again["advantages"] - batch["advantages"]).abs().max().item()
+
+
+def main() -> None:
+    """Run the comparison and print seconds, shares and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="checkpoint folder (default: a short SFT of models/tiny-base)")
+    parser.add_argument("--steps", type=int, default=3, help="steps of each trainer")
+    parser.add_argument("--sft-rows", type=int, default=1000, help="rows of the short SFT")
+    parser.add_argument("--clock", choices=CLOCKS, default="cpu")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    quiet_libraries()
+    profile = PROFILES["cpu"]
+    recipe = profile.grpo
+    task = dataclasses.replace(profile.task, rl_prompts=recipe.prompts * (options.steps + 1))
+    rows = [prompt_row(problem, task) for problem in build_problems(task, "rl", task.rl_prompts, 0)]
+    with checkpoint(options.model, options.sft_rows) as model, tempfile.TemporaryDirectory() as folder:
+        trainers = make_trainers(model, recipe, rows, folder)
+        batches = [[dict(row) for row in rows[at:at + recipe.prompts] for _ in range(recipe.rollouts)]
+                   for at in range(0, len(rows), recipe.prompts)]
+        gaps = agreement(trainers, batches[0])
+        watches = {"ours": watched(trainers["ours"], "draw", CLOCKS[options.clock]),
+                   "stock": watched(trainers["stock"], "_generate_single_turn", CLOCKS[options.clock])}
+        report(trainers, watches, batches[1:], options.clock)
+    print(f"largest difference of log-probabilities {gaps[0]:.1e}, of advantages {gaps[1]:.1e}")
+
+
+def report(trainers: dict[str, GRPOTrainer], watches: dict[str, Stopwatch], batches: list[list[dict[str, Any]]],
+           clock: str) -> None:
+    """Alternate the trainers over ``batches`` and print what each part took."""
+    totals, tokens = defaultdict(float), defaultdict(float)
+    for batch in batches:
+        for name, trainer in trainers.items():
+            began = CLOCKS[clock]()
+            step(trainer, [dict(row) for row in batch])
+            totals[name] += CLOCKS[clock]() - began
+            tokens[name] += trainer._metrics["train"]["completions/mean_length"][-1] * len(batch)
+    print(f"{len(batch)} completions a step, {len(batches)} steps each, {clock} time")
+    for name, watch in watches.items():
+        parts = dict(watch.spent)
+        parts["other"] = totals[name] - sum(parts.values())
+        shares = ", ".join(f"{part} {seconds / len(batches):.2f} s ({seconds / totals[name]:.0%})"
+                           for part, seconds in parts.items())
+        print(f"{name:5s} {totals[name] / len(batches):6.2f} s a step, {tokens[name] / len(batches) / len(batch):.0f} "
+              f"tokens a completion, {tokens[name] / watch.spent['generate']:.0f} sampled tokens/s: {shares}")
+    scale = tokens["ours"] / tokens["stock"]
+    print(f"ratio {totals['stock'] / totals['ours']:.2f} (at equal tokens {totals['stock'] / totals['ours'] * scale:.2f})")
+
+
+if __name__ == "__main__":
+    main()
