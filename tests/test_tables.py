@@ -50,7 +50,7 @@ def row(table, **where):
     return found.iloc[0]
 
 
-def test_main_counts_every_problem_once_and_has_the_issue_columns():
+def test_main_counts_every_problem_once_and_has_the_columns_of_the_contract():
     table = main_rows(rollouts([0, 2, 4]), CELL, (1, 4))
     assert tuple(table.columns) == MAIN_COLUMNS
     assert row(table, metric="accuracy")["value"] == pytest.approx(0.5)
