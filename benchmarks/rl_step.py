@@ -1,8 +1,8 @@
 """Seconds per GRPO step: the project's trainer against stock ``GRPOTrainer`` with its own ``generate``.
 
-Both take the same model, prompts, reward and TRL settings; their steps alternate in one process with one thread, so that
-what else runs on the machine hits both alike. Times are processor time by default (wall time if nothing else runs).
-On the project's rollouts, both then compute log-probabilities and advantages, which must agree.
+Both take the same model, prompts, reward and TRL settings; their steps alternate in one process with one thread, so
+that what else runs on the machine hits both alike. Times are processor time unless ``--clock wall`` is given. On the
+project's rollouts both then compute log-probabilities and advantages, which must agree up to float32 rounding.
 
     python benchmarks/rl_step.py                       # starts from a short SFT of models/tiny-base
     python benchmarks/rl_step.py --model runs/x --steps 5
@@ -23,16 +23,16 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import torch  # noqa: E402
-from datasets import Dataset  # noqa: E402
-from trl import GRPOTrainer  # noqa: E402
+import torch
+from datasets import Dataset
+from trl import GRPOTrainer
 
-from bi.augmentation.arms import build_problems, build_rows, prompt_row  # noqa: E402
-from bi.recipes import PROFILES, GRPORecipe  # noqa: E402
-from bi.training.grpo import build_grpo_trainer, check_prompts, grpo_config  # noqa: E402
-from bi.training.grpo_trainer import Judge  # noqa: E402
-from bi.training.policy import format_prompt, load_policy, quiet_libraries  # noqa: E402
-from bi.training.sft import train_sft  # noqa: E402
+from bi.augmentation.arms import build_problems, build_rows, prompt_row
+from bi.recipes import PROFILES, GRPORecipe
+from bi.training.grpo import build_grpo_trainer, check_prompts, grpo_config
+from bi.training.grpo_trainer import Judge
+from bi.training.policy import format_prompt, load_policy, quiet_libraries
+from bi.training.sft import train_sft
 
 CLOCKS: dict[str, Callable[[], float]] = {"cpu": time.process_time, "wall": time.perf_counter}
 
@@ -41,6 +41,7 @@ class Stopwatch:
     """Time spent in named methods of an object."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        """``clock`` gives the time in seconds."""
         self.clock, self.spent = clock, defaultdict(float)
 
     def watch(self, owner: Any, method: str, name: str) -> None:
@@ -95,34 +96,37 @@ def make_trainers(model: str, recipe: GRPORecipe, rows: list[dict[str, Any]], fo
     prompts = check_prompts(ours, rows, recipe)
     mine = build_grpo_trainer(ours, rows, prompts, recipe, grpo_config(recipe, folder, seed=0))
     formatted = [{**row, "prompt": format_prompt(stock.tokenizer, row["prompt"])} for row in rows]
-    theirs = GRPOTrainer(model=stock.model, reward_funcs=Judge(stock, recipe.format_reward), train_dataset=Dataset.from_list(formatted),
-                         args=grpo_config(recipe, folder, seed=0), processing_class=stock.tokenizer)
+    theirs = GRPOTrainer(model=stock.model, reward_funcs=Judge(stock, recipe.format_reward),
+                         train_dataset=Dataset.from_list(formatted), args=grpo_config(recipe, folder, seed=0),
+                         processing_class=stock.tokenizer)
     return {"ours": mine, "stock": theirs}
 
 
-def agreement(trainers: dict[str, GRPOTrainer], inputs: list[dict[str, Any]]) -> tuple[float, float]:
-    """Largest difference of log-probabilities (sampler, ours, stock) and of advantages on the same rollouts."""
+def agreement(trainers: dict[str, GRPOTrainer], inputs: list[dict[str, Any]]) -> dict[str, float]:
+    """Differences between the project (sampler, training pass) and stock on the project's rollouts."""
     ours, stock = trainers["ours"], trainers["stock"]
     for trainer in (ours, stock):
         trainer.model.train()
     batch = ours._generate_and_score_completions([dict(row) for row in inputs])
+    inside = batch["completion_mask"].bool()
     ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
     mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
-    keep = batch["completion_ids"].shape[1]
     with torch.no_grad():
-        mine, theirs = (t._get_per_token_logps_and_entropies(t.model, ids, mask, keep)[0] for t in (ours, stock))
-    inside = batch["completion_mask"].bool()
-    gap = max((mine - theirs)[inside].abs().max().item(),
-              (batch["sampling_per_token_logps"] - theirs)[inside].abs().max().item())
+        mine, theirs = (trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, inside.shape[1])[0]
+                        for trainer in (ours, stock))
+    gaps = torch.cat([(mine - theirs)[inside], (batch["sampling_per_token_logps"] - theirs)[inside]]).abs()
+
+    def unpadded(name: str, kept: str) -> list[list[Any]]:
+        return [row[on.bool()].tolist() for row, on in zip(batch[name], batch[kept], strict=True)]
+
     stock.rollout_func = lambda prompts, trainer: {
-        "prompt_ids": [row[m.bool()].tolist() for row, m in zip(batch["prompt_ids"], batch["prompt_mask"], strict=True)],
-        "completion_ids": [row[m.bool()].tolist() for row, m in
-                           zip(batch["completion_ids"], batch["completion_mask"], strict=True)],
-        "logprobs": [row[m.bool()].tolist() for row, m in
-                     zip(batch["sampling_per_token_logps"], batch["completion_mask"], strict=True)]}
+        "prompt_ids": unpadded("prompt_ids", "prompt_mask"),
+        "completion_ids": unpadded("completion_ids", "completion_mask"),
+        "logprobs": unpadded("sampling_per_token_logps", "completion_mask")}
     again = stock._generate_and_score_completions([dict(row) for row in inputs])
     stock.rollout_func = None
-    return gap, (again["advantages"] - batch["advantages"]).abs().max().item()
+    return {"advantages": (again["advantages"] - batch["advantages"]).abs().max().item(),
+            "log-probabilities (median)": gaps.median().item(), "(largest)": gaps.max().item()}
 
 
 def main() -> None:
@@ -147,7 +151,7 @@ def main() -> None:
         watches = {"ours": watched(trainers["ours"], "draw", CLOCKS[options.clock]),
                    "stock": watched(trainers["stock"], "_generate_single_turn", CLOCKS[options.clock])}
         report(trainers, watches, batches[1:], options.clock)
-    print(f"largest difference of log-probabilities {gaps[0]:.1e}, of advantages {gaps[1]:.1e}")
+    print("differences: " + ", ".join(f"{name} {value:.1e}" for name, value in gaps.items()))
 
 
 def report(trainers: dict[str, GRPOTrainer], watches: dict[str, Stopwatch], batches: list[list[dict[str, Any]]],
@@ -168,8 +172,8 @@ def report(trainers: dict[str, GRPOTrainer], watches: dict[str, Stopwatch], batc
                            for part, seconds in parts.items())
         print(f"{name:5s} {totals[name] / len(batches):6.2f} s a step, {tokens[name] / len(batches) / len(batch):.0f} "
               f"tokens a completion, {tokens[name] / watch.spent['generate']:.0f} sampled tokens/s: {shares}")
-    scale = tokens["ours"] / tokens["stock"]
-    print(f"ratio {totals['stock'] / totals['ours']:.2f} (at equal tokens {totals['stock'] / totals['ours'] * scale:.2f})")
+    ratio = totals["stock"] / totals["ours"]
+    print(f"ratio {ratio:.2f} (at equal tokens {ratio * tokens['ours'] / tokens['stock']:.2f})")
 
 
 if __name__ == "__main__":

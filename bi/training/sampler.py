@@ -84,8 +84,8 @@ def sample(
     """Sample ``k`` completions of each prompt.
 
     ``keys`` holds one stream key per row (see ``row_keys``); without it, rows are named by ``seed`` and their place.
-    ``dtype`` is the number format of the decoder (default: the model's). ``batch_rows`` bounds the rows decoded
-    together (default: from the memory that their cache needs). Prompts must be shorter than the model's context; a row
+    ``dtype`` is the number format of the decoder (default: the model's). At most ``batch_rows`` rows are decoded
+    together, fewer if their cache would not fit. Prompts must be shorter than the model's context; a row
     that reaches it stops unfinished. Raises ``ValueError`` for empty or too long prompts, ``FloatingPointError`` for a
     model whose logits are not finite.
     """
@@ -99,7 +99,8 @@ def sample(
         raise ValueError(f"keys has {len(keys)} entries for {len(prompts)} prompts x {k} rows; give one per row")
     direct = why_unsupported(model) is None
     decoder = GroupDecoder(model, dtype) if direct else None
-    rows = batch_rows or default_rows(model, max(map(len, prompts)), max_new_tokens, k)
+    fitting = default_rows(model, max(map(len, prompts)), max_new_tokens, k)
+    rows = min(batch_rows or fitting, fitting)
     rows_out: list[_Row | None] = [None] * len(keys)
     with torch.inference_mode():
         for group in _batches(prompts, k, rows):
