@@ -26,9 +26,9 @@ class TaskRecipe:
 
     task: str = "igsm"
     wording: str = "compact"
-    train_ops: tuple[int, int] = (4, 6)
-    id_ops: tuple[int, int] = (6, 6)
-    ood_ops: tuple[int, int] = (8, 8)
+    train_ops: tuple[int, int] = (3, 5)
+    id_ops: tuple[int, int] = (5, 5)
+    ood_ops: tuple[int, int] = (7, 7)
     sft_rows: int = 2000
     rl_prompts: int = 4000
     test_problems: int = 300
