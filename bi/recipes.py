@@ -96,11 +96,15 @@ class GRPORecipe:
 
 @dataclass(frozen=True)
 class InfluenceRecipe:
-    """Co-influence of the SFT checkpoint: ``prompts`` training prompts on ``prompts`` target prompts of each split."""
+    """Co-influence of the SFT checkpoint: ``prompts`` training prompts on ``prompts`` target prompts of each split.
+
+    ``parameters``: regular expression on parameter names, for models whose gradients do not fit; ``None``: all of them.
+    """
 
     prompts: int = 64
     rollouts: int = 16
     bootstrap: int = 2000
+    parameters: str | None = None
 
 
 @dataclass(frozen=True)
@@ -239,6 +243,8 @@ PAPER = Profile(
         rl_prompts=10_000,
         test_problems=500,
     ),
+    # 2 x 64 gradients of all parameters would take 800 GB; keys and values of every block take 11 to 20
+    influence=InfluenceRecipe(parameters=r"self_attn\.[kv]_proj\.weight$"),
     evaluation=EvalRecipe(samples=16, pass_at=(1, 4, 16)),
     note="the paper's models, data sizes and released recipes; needs hub access and two 80 GB GPUs",
 )

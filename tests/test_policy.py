@@ -15,7 +15,7 @@ from bi.training.policy import (
     format_prompt,
     load_policy,
 )
-from bi.training.tiny import CHATML, save_policy, tiny_policy
+from bi.training.tiny import CHATML, save_policy, tiny_policy, word_tokenizer
 
 WORDS = "D1 D2 N1 N2 V1 V2 1 2 3 + = . ? ! :".split()
 
@@ -124,3 +124,11 @@ def test_large_models_recompute_activations(monkeypatch):
     assert not policy_module.needs_checkpointing(config)
     monkeypatch.setattr(policy_module, "CHECKPOINTING_PARAMETERS", 100)
     assert policy_module.needs_checkpointing(config)
+
+
+def test_words_that_the_tokenizer_does_not_know_are_refused():
+    tokenizer = word_tokenizer(["yes", "no"])
+    assert encode_completion(tokenizer, "yes no")[-1] == tokenizer.eos_token_id
+    for encode in (encode_prompt, encode_completion):
+        with pytest.raises(ValueError, match="does not know every word of 'yes perhaps'"):
+            encode(tokenizer, "yes perhaps")

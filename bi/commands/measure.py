@@ -72,6 +72,9 @@ def influence(
                              "themselves are always one target.")] = None,
     lr: Annotated[float | None, typer.Option(
         help="Step size of one gradient step; by default the learning rate of GRPO.")] = None,
+    parameters: Annotated[str | None, typer.Option(
+        metavar="REGEX", help="Only parameters whose name matches, where all do not fit into memory; by default the "
+                              "profile's choice.")] = None,
     seed: options.Seed = 0,
     profile: options.Profile = options.DEFAULT_PROFILE,
     overwrite: options.Overwrite = False,
@@ -102,6 +105,7 @@ def influence(
     for path, table in zip([rollouts, *(target or [])], [train, *targets.values()], strict=True):
         check_origin(policy, table, path)
     report = influence_report(policy, train, targets, lr=lr, seed=seed, resamples=recipe.influence.bootstrap,
+                              parameters=parameters or recipe.influence.parameters,
                               progress=count_up("prompt gradients"))
     with atomic_folder(out) as folder:
         report.table.to_csv(folder / TABLE, index=False, lineterminator="\n")

@@ -29,6 +29,9 @@ from bi.progress import Progress
 
 MARKER = "checkpoint_complete"
 COMPLETE = "complete.json"
+# How libraries that do not pass the system's error number on say that a write was cut short: safetensors, quotas, torch
+FULL_SIGNS = ("No space left", "quota exceeded", "unexpected pos")
+WRITE_SIGNS = ("PytorchStreamWriter", "inline_container", "file write failed")
 
 
 class RunCallbacks:
@@ -146,14 +149,14 @@ def publish(
 
 
 def _is_full(error: Exception, where: Path) -> bool:
-    """Whether writing failed for lack of space: not every library passes the system's error number on."""
+    """Whether writing failed for lack of space."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     text = str(error)
-    if "No space left" in text or "quota exceeded" in text.lower():
+    if any(sign in text for sign in FULL_SIGNS):
         return True
     place = next(path for path in (where, *where.absolute().parents) if path.exists())
-    return ("PytorchStreamWriter" in text or "file write failed" in text) and shutil.disk_usage(place).free < (1 << 20)
+    return any(sign in text for sign in WRITE_SIGNS) and shutil.disk_usage(place).free < (1 << 20)
 
 
 @contextmanager
@@ -165,6 +168,6 @@ def clear_disk_errors(work: Path) -> Iterator[None]:
         if not _is_full(error, work):
             raise
         kept = last_complete(work) if work.is_dir() else None
-        rest = f"the run continues from {kept.name}" if kept else "the run starts again"
+        rest = f"the run continues from {kept.name}" if kept else "what is finished is kept"
         raise OSError(errno.ENOSPC, f"no space left on the device while writing below {os.fspath(work)}; free some "
                                     f"space and run the same command: {rest}") from error

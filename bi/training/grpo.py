@@ -43,6 +43,7 @@ HISTORY = {
     "reward": "reward", "reward_std": "reward_std", "rollout_accuracy": "rollout_accuracy", "strict": "strict",
     "format": "format", "completions/mean_length": "completion_length", "completions/clipped_ratio": "truncated",
     "entropy": "entropy", "frac_reward_zero_std": "frac_reward_zero_std", "kl": "kl", "masked": "masked",
+    "sampler_gap": "sampler_gap",
     "n_reflection": "n_reflection", "n_analysis": "n_analysis", "n_subgoal": "n_subgoal", "grad_norm": "grad_norm",
     "learning_rate": "lr",
 }
@@ -138,7 +139,9 @@ def train_grpo(
     ``timings.csv`` (wall times, which differ from run to run) and, written last, ``complete.json``. A killed run
     continues from its last complete checkpoint with the same bits as one that was not killed (one CPU thread). Raises
     ``ValueError`` for bad rows, recipes or models before training, ``OSError`` for a full disk, ``FloatingPointError``
-    if the loss is not finite.
+    if the loss is not finite. In the history, ``truncated`` is the share of completions without an end, ``masked`` the
+    share taken out for their KL, ``sampler_gap`` the mean difference per token, in nats, between the log-probabilities
+    of the sampler and those of the training pass (rounding in float32; what is off-policy with a bfloat16 sampler).
     """
     quiet_libraries()
     out = Path(out)
@@ -210,7 +213,7 @@ def tables(trainer: RolloutGRPOTrainer) -> dict[str, pd.DataFrame]:
     timings = {name: [entry[key] for entry in records]
                for key, name in (("step_time", "seconds"), ("generate_seconds", "generate_seconds"))}
     return {
-        "history.csv": pd.DataFrame({"step": steps, **history}).astype({"kl": float, "masked": float}),
+        "history.csv": pd.DataFrame({"step": steps, **history}).astype({"kl": float, "masked": float, "sampler_gap": float}),
         "rollout_accuracy.csv": pd.DataFrame(counted, columns=["step", "problem_id", "n", "correct"]),
         "timings.csv": pd.DataFrame({"step": steps, **timings}),
     }

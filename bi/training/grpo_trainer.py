@@ -130,7 +130,7 @@ class RolloutGRPOTrainer(RunCallbacks, GRPOTrainer):
         return batch
 
     def _compute_loss(self, model: Any, inputs: dict[str, Tensor]) -> Tensor:
-        self.micro_batch = inputs if self.beta == 0 else None
+        self.micro_batch = inputs
         try:
             return super()._compute_loss(model, inputs)
         finally:
@@ -146,10 +146,9 @@ class RolloutGRPOTrainer(RunCallbacks, GRPOTrainer):
             return super()._get_per_token_logps_and_entropies(
                 model, input_ids, attention_mask, logits_to_keep, batch_size=batch_size,
                 compute_entropy=compute_entropy, compute_aux_loss=compute_aux_loss, **media)
-        if self.micro_batch is None:
-            quiet = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
-            logps, entropies = torch.zeros((2, len(input_ids), logits_to_keep), device=input_ids.device)
-        else:
+        quiet = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        logps, entropies = torch.zeros((2, len(input_ids), logits_to_keep), device=input_ids.device)
+        if self.micro_batch is not None and self.beta == 0:
             quiet = self.micro_batch["advantages"] == 0
             logps, entropies = self.micro_batch["sampling_per_token_logps"], self.micro_batch["sampling_entropies"]
         for rows in (~quiet).nonzero()[:, 0].split(batch_size or len(input_ids)):
@@ -159,6 +158,10 @@ class RolloutGRPOTrainer(RunCallbacks, GRPOTrainer):
                 found = shared_logprobs(model, input_ids[rows], attention_mask[rows], logits_to_keep)
             logps = logps.index_copy(0, rows, found[0].to(logps.dtype))
             entropies = entropies if found[1] is None else entropies.index_copy(0, rows, found[1].to(entropies.dtype))
+        if self.micro_batch is not None:
+            gaps = (logps.detach() - self.micro_batch["sampling_per_token_logps"])[~quiet].abs().sum()
+            tokens = self.micro_batch["completion_mask"][~quiet].sum()
+            self._metrics["train"]["sampler_gap"].append((gaps / tokens).item())
         if torch.is_grad_enabled() and not logps.requires_grad:  # all quiet: the backward pass must still run
             logps = logps + 0 * next(model.parameters()).flatten()[0]
         return logps, entropies if compute_entropy else None, None

@@ -210,14 +210,28 @@ def format_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
-    """Token ids of ``format_prompt``; a chat template writes its own special tokens, so none are added to it."""
+    """Token ids of ``format_prompt``; a chat template writes its own special tokens, so none are added to it.
+
+    Raises ``ValueError`` for text with words that the tokenizer does not know.
+    """
     text = format_prompt(tokenizer, prompt)
-    return list(tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"])
+    return _known(tokenizer, list(tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"]), text)
 
 
 def encode_completion(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
-    """Token ids of a completion, closed by the eos token. Encoded apart from the prompt, as it is sampled."""
-    return [*tokenizer(completion, add_special_tokens=False)["input_ids"], int(tokenizer.eos_token_id)]
+    """Token ids of a completion, closed by the eos token. Encoded apart from the prompt, as it is sampled.
+
+    Raises ``ValueError`` for text with words that the tokenizer does not know.
+    """
+    ids = list(tokenizer(completion, add_special_tokens=False)["input_ids"])
+    return [*_known(tokenizer, ids, completion), int(tokenizer.eos_token_id)]
+
+
+def _known(tokenizer: PreTrainedTokenizerBase, ids: list[int], text: str) -> list[int]:
+    if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids:
+        raise ValueError(f"the tokenizer does not know every word of {text[:60]!r}; choose the wording that the model "
+                         "was trained on (models/tiny-base reads the compact one), or a model for this text")
+    return ids
 
 
 def decode_completion(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:

@@ -108,6 +108,7 @@ def common_settings(device: str, recompute: bool) -> dict[str, Any]:
         "disable_tqdm": True,
         "report_to": "none",
         "dataloader_pin_memory": device != "cpu",
+        "ddp_find_unused_parameters": False,
         "save_total_limit": None,  # old checkpoints are removed once the new one is complete, not before
     }
 
