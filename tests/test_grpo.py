@@ -223,6 +223,7 @@ def test_a_finished_run_records_every_step_and_prompt(base, uninterrupted):
     informative = counts.groupby("step").apply(lambda step: ((step["correct"] % 4) == 0).mean())
     assert informative.tolist() == pytest.approx(history["frac_reward_zero_std"].tolist())
     assert history["n_reflection"].tolist() == pytest.approx(history["completion_length"].tolist())
+    assert (history["sampler_gap"].dropna() < 1e-5).all() and history["sampler_gap"].notna().any()
     assert (history["lr"] == RECIPE.learning_rate).all() and history["kl"].isna().all()
     order = [ROWS[at]["problem_id"] for at in prompt_order(7, 3, 5, 0)]
     assert counts["problem_id"].tolist() == order
@@ -295,6 +296,35 @@ def test_kill_9_and_resume_gives_the_same_bits(base, tmp_path):
         assert process.wait() == -signal.SIGKILL
     subprocess.run([*command, str(tmp_path / "killed")], check=True)
     same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+TWO_PROCESSES = """
+import dataclasses, sys
+sys.path.insert(0, {tests!r})
+from bi.recipes import SFTRecipe
+from bi.training import grpo_trainer
+from bi.training.grpo import train_grpo
+from bi.training.sft import train_sft
+from test_grpo import RECIPE, ROWS, judge_by_first_token
+from training_cases import sft_rows
+grpo_trainer.judge = judge_by_first_token
+recipe = SFTRecipe(epochs=2, batch_size=4, learning_rate=1e-2, max_length=200, micro_batch_size=2, save_every=2)
+sft = train_sft({base!r}, sft_rows(9), recipe, 0, sys.argv[1] + "/sft", progress=False)
+train_grpo(sft, ROWS, dataclasses.replace(RECIPE, prompts=2, micro_batch_size=2), 0, sys.argv[1] + "/grpo")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(base, tmp_path):
+    """Every rollout is counted once, whichever process sampled it."""
+    script = tmp_path / "run.py"
+    script.write_text(TWO_PROCESSES.format(tests=str(Path(__file__).parent), base=base))
+    subprocess.run([sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", str(script), str(tmp_path)],
+                   check=True, timeout=300)
+    history = pd.read_csv(tmp_path / "grpo" / "history.csv")
+    counts = pd.read_csv(tmp_path / "grpo" / "rollout_accuracy.csv")
+    assert len(counts) == 10 and (counts["n"] == 4).all()
+    assert (counts.groupby("step")["correct"].sum() / 8).tolist() == pytest.approx(history["rollout_accuracy"].tolist())
 
 
 def test_a_full_disk_keeps_the_complete_checkpoint(base, uninterrupted, tmp_path, monkeypatch):

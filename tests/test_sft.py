@@ -8,9 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from training_cases import save_compact_policy, sft_rows
 
 from bi.recipes import PROFILES, SFTRecipe
 from bi.training import checkpoints
@@ -54,6 +58,13 @@ def test_four_rows_are_learnt_by_heart(base, tmp_path):
     said = sample(policy.model, prompts, 1, max_new_tokens=30, temperature=0, eos_id=policy.eos_ids,
                   pad_id=policy.pad_id)
     assert said.ids == [encode_completion(policy.tokenizer, row["completion"]) for row in rows]
+
+
+def test_real_problems_lower_their_loss(tmp_path):
+    base, rows = save_compact_policy(tmp_path / "base"), sft_rows(12)
+    recipe = SFTRecipe(epochs=12, batch_size=6, learning_rate=1e-2, max_length=512, micro_batch_size=6, save_every=1000)
+    losses = pd.read_csv(train_sft(base, rows, recipe, 0, tmp_path / "run", progress=False) / "history.csv")["loss"]
+    assert losses.iloc[-1] < 0.6 * losses.iloc[0]
 
 
 def test_the_loss_sees_the_completion_and_its_eos_only(base):
@@ -217,6 +228,19 @@ def test_a_full_disk_is_told_from_other_errors(tmp_path, error, full):
     message = "no space left on the device while writing" if full else str(error)[-5:]
     with pytest.raises(OSError if full else type(error), match=message), checkpoints.clear_disk_errors(tmp_path):
         raise error
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize("write", [
+    lambda handle: torch.save(torch.zeros(300_000), handle),
+    lambda handle: handle.write(b"x" * 100_000),
+    lambda handle: pq.write_table(pa.table({"x": np.arange(300_000)}), handle),
+], ids=["torch", "text", "parquet"])
+def test_what_libraries_say_of_a_full_disk_is_understood(tmp_path, write):
+    """Through a handle: given the path, pyarrow would remove the device after its failure."""
+    with pytest.raises(OSError, match="no space left on the device while writing"), \
+            checkpoints.clear_disk_errors(tmp_path), open("/dev/full", "wb") as handle:
+        write(handle)
 
 
 def test_too_little_space_is_noticed_before_training(base, tmp_path, monkeypatch):

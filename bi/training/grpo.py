@@ -212,8 +212,9 @@ def tables(trainer: RolloutGRPOTrainer) -> dict[str, pd.DataFrame]:
     counted = [(step, *counts) for step, found in zip(steps, problems, strict=True) for counts in found]
     timings = {name: [entry[key] for entry in records]
                for key, name in (("step_time", "seconds"), ("generate_seconds", "generate_seconds"))}
+    sometimes = dict.fromkeys(("kl", "masked", "sampler_gap"), float)
     return {
-        "history.csv": pd.DataFrame({"step": steps, **history}).astype({"kl": float, "masked": float, "sampler_gap": float}),
+        "history.csv": pd.DataFrame({"step": steps, **history}).astype(sometimes),
         "rollout_accuracy.csv": pd.DataFrame(counted, columns=["step", "problem_id", "n", "correct"]),
         "timings.csv": pd.DataFrame({"step": steps, **timings}),
     }
