@@ -119,7 +119,8 @@ def hierarchical_mean(values: ArrayLike, seeds: ArrayLike, problems: ArrayLike, 
         draws = np.take_along_axis(draws, rng.integers(count, size=draws.shape), axis=1)
     means = draws.mean(axis=1)
     value = float(np.mean([group.mean() for group in groups]))
-    unit = f"seeds x {sum(map(len, groups))} problems" if resample_seeds else "seeds (fixed), over problems"
+    sizes = sorted({len(group) for group in groups})
+    unit = f"seeds x {'-'.join(map(str, sizes[:1] + sizes[1:][-1:]))} problems" if resample_seeds else "seeds (fixed), over problems"
     interval = percentile_interval(value, means, level=level, unit=unit, n=count)
     if not resample_seeds and count == 1:
         return percentile_interval(value, means, level=level, unit="problems", n=len(groups[0]))
