@@ -120,7 +120,8 @@ def hierarchical_mean(values: ArrayLike, seeds: ArrayLike, problems: ArrayLike, 
     means = draws.mean(axis=1)
     value = float(np.mean([group.mean() for group in groups]))
     sizes = sorted({len(group) for group in groups})
-    unit = f"seeds x {'-'.join(map(str, sizes[:1] + sizes[1:][-1:]))} problems" if resample_seeds else "seeds (fixed), over problems"
+    each = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    unit = f"seeds x {each} problems" if resample_seeds else "seeds (fixed), over problems"
     interval = percentile_interval(value, means, level=level, unit=unit, n=count)
     if not resample_seeds and count == 1:
         return percentile_interval(value, means, level=level, unit="problems", n=len(groups[0]))
