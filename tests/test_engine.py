@@ -23,7 +23,7 @@ from workflow.job import contents, prepare
 from workflow.locks import Busy, drive, driver_lives, hold
 from workflow.plan import Estimate, Job, describe, read_estimate, read_plan
 from workflow.progress import Progress
-from workflow.publish import publish
+from workflow.publish import publish, publish_headline
 from workflow.snake import Snake
 from workflow.stages import ROOT, STAGES, Grid, make_grid
 
@@ -224,6 +224,17 @@ def test_disk_space_grows_with_the_model_and_the_grid(tmp_path):
     smoke, cpu = (bytes_needed(make_grid(name), tmp_path, 2) for name in ("smoke", "cpu"))
     assert cpu - smoke == 1000 * 2 * (6 - 2)
     assert model_bytes("Qwen/Qwen2.5-1.5B", tmp_path) == 6e9 and slug("Qwen/Qwen2.5-1.5B") == "Qwen2.5-1.5B"
+
+
+def test_the_headline_figure_stands_beside_the_results(tmp_path):
+    figures, results = tmp_path / "figures", tmp_path / "results" / "smoke"
+    figures.mkdir()
+    results.mkdir(parents=True)
+    for content in (b"first", b"second"):
+        (figures / "accuracy.png").write_bytes(content)
+        target = publish_headline(figures, results)
+        assert target == tmp_path / "results" / "accuracy-smoke.png" and target.read_bytes() == content
+    assert not list(results.iterdir())
 
 
 def test_published_tables_are_those_of_the_run_and_nothing_is_rewritten(tmp_path):

@@ -12,6 +12,7 @@ from bi.runs import TIMING, Run
 from workflow.stages import Grid
 
 TIMINGS = "timings.json"
+HEADLINE = "accuracy.png"
 
 
 def publish(grid: Grid, root: Path, runs: Path, results: Path) -> list[Path]:
@@ -34,6 +35,16 @@ def publish(grid: Grid, root: Path, runs: Path, results: Path) -> list[Path]:
     if timings and _differs(results / TIMINGS, timings):
         write_json(results / TIMINGS, timings)
     return changed
+
+
+def publish_headline(figures: Path, results: Path) -> Path:
+    """Copy the book's headline figure to ``accuracy-<profile>.png`` beside the profile's folder, for the README.
+
+    It stands beside the folder, not in it, because chapters and book depend on all that the folder holds.
+    """
+    target = results.with_name(f"{Path(HEADLINE).stem}-{results.name}.png")
+    _copy(figures / HEADLINE, target)
+    return target
 
 
 def read_timings(grid: Grid, root: Path, runs: Path) -> list[dict[str, object]]:

@@ -21,7 +21,7 @@ from workflow.checks import check_all
 from workflow.locks import Busy, drive
 from workflow.plan import describe, read_estimate, read_plan
 from workflow.progress import Progress
-from workflow.publish import TIMINGS, publish
+from workflow.publish import TIMINGS, publish, publish_headline
 from workflow.snake import Snake, WorkflowError
 from workflow.stages import GRIDS, ROOT, make_grid
 
@@ -57,7 +57,9 @@ def reproduce(options: argparse.Namespace) -> Path:
         run_grid(snake, driver)
         for table in publish(grid, ROOT, RUNS, made.results):
             say(f"new table {_short(table)}")
-        return made.make()
+        page = made.make()
+        publish_headline(made.source / "figures", made.results)
+        return page
 
 
 def run_grid(snake: Snake, driver: str) -> None:
