@@ -31,7 +31,9 @@ RECIPE = GRPORecipe(prompts=3, rollouts=4, steps=5, learning_rate=1e-2, epsilon=
 def judge_by_first_token(policy, ids, row, format_reward=0.0):
     """Stands for the verifier where a random policy must be right now and then: right if the first id is even."""
     right = ids[0] % 2 == 0
-    return "", Score(float(right) + format_reward, right, True, right, None if right else "answer", 0, len(ids), 1, 2)
+    return "", Score(answer=right, format=True, strict=right, first_error=None if right else "answer",
+                     error_operations=0, n_reflection=len(ids), n_analysis=1, n_subgoal=2,
+                     reward=float(right) + format_reward)
 
 
 @pytest.fixture(autouse=True)

@@ -14,21 +14,10 @@ from bi.tasks.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """``reward`` is 1 for a right answer in the right format, else 0, plus ``format_reward`` if the format is right.
-
-    The other fields are those of :class:`bi.augmentation.verdict.Verdict`.
-    """
+class Score(Verdict):
+    """A verdict and its reward: 1 for a right answer in the right format, else 0, plus ``format_reward`` for format."""
 
     reward: float
-    answer: bool
-    format: bool
-    strict: bool
-    first_error: str | None
-    error_operations: int
-    n_reflection: int
-    n_analysis: int
-    n_subgoal: int
 
 
 @lru_cache(maxsize=4096)
@@ -42,6 +31,6 @@ def score(completion: str, prompt: str, wording: str, format_reward: float = 0.0
 
     Raises ``ValueError`` only for a prompt that cannot be read or an unknown wording; any completion gets a score.
     """
-    verdict: Verdict = get_wording(wording).verdict(completion, read_prompt(prompt, wording))
+    verdict = get_wording(wording).verdict(completion, read_prompt(prompt, wording))
     reward = float(verdict.answer and verdict.format) + format_reward * verdict.format
-    return Score(reward=reward, **asdict(verdict))
+    return Score(**asdict(verdict), reward=reward)
