@@ -119,8 +119,7 @@ def _until(formula: Expr, missing: str | None, values: Mapping[str, int]) -> str
             return "?" if expr.name == missing else str(values.get(expr.name, "?"))
         return str(expr.value)
 
-    before = render(formula, write).split("?")[0]
-    return before
+    return render(formula, write).split("?")[0]
 
 
 def _split(tokens: list[str]) -> list[list[str]]:

@@ -13,14 +13,16 @@ import pandas as pd
 import torch
 from scipy.stats import binomtest
 
+from bi.augmentation.arms import SPLITS, build_problems
 from bi.augmentation.verdict import judged_lines, line_operations
 from bi.augmentation.wording import get_wording
 from bi.files import atomic_folder
 from bi.provenance import provenance, write_table
-from bi.recipes import digest
+from bi.recipes import CPU, TaskRecipe, digest
 from bi.streams import stream
 from bi.tasks.igsm import IGSMConfig, generate
 from bi.tasks.problem import Problem
+from bi.training.corpus import document
 from bi.training.policy import Policy, load_policy
 from bi.training.pretrain import BaseRecipe, train_base
 from bi.training.sampler import sample
@@ -111,6 +113,25 @@ def _row(n_ops: int, metric: str, hits: int, chances: int) -> dict[str, object]:
     }
 
 
+def corpus_overlap(recipe: BaseRecipe, task: TaskRecipe, seed: int = 0) -> pd.DataFrame:
+    """How many problems of each split of ``task`` also stand in the corpus, by canonical key.
+
+    Columns: split, n_ops, in_corpus, n. The key ignores names, order and redundant premises, so such a problem has
+    another text in the corpus, but the same needed graph and numbers.
+    """
+    steps = recipe.documents // recipe.batch
+    places = range(steps * recipe.batch)
+    seen = {document(recipe.corpus, recipe.seed, i, i // recipe.batch / steps).key for i in places}
+    sizes = {"sft": task.sft_rows, "rl": task.rl_prompts}
+    rows = []
+    for split in SPLITS:
+        problems = build_problems(task, split, sizes.get(split, task.test_problems), seed)
+        for n_ops in sorted({problem.n_ops for problem in problems}):
+            keys = [problem.key() for problem in problems if problem.n_ops == n_ops]
+            rows.append({"split": split, "n_ops": n_ops, "in_corpus": sum(key in seen for key in keys), "n": len(keys)})
+    return pd.DataFrame(rows)
+
+
 def make_base(recipe: BaseRecipe, out: Path) -> None:
     """Train, measure and write a base model with its card to ``out``, which appears when all of it is complete.
 
@@ -132,13 +153,17 @@ def _write_card(folder: Path, policy: Policy, recipe: BaseRecipe, history: pd.Da
         profile="base", seeds=[recipe.seed], recipe_digest=digest(recipe), wall_s=float(history["seconds"].iloc[-1])
     )
     write_table(folder / "accuracy.csv", table, facts)
+    overlap = corpus_overlap(recipe, CPU.task)
+    write_table(folder / "overlap.csv", overlap, facts)
     curve = history.iloc[:: max(1, len(history) // 200)]
     write_table(folder / "loss.csv", curve[["step", "loss", "tokens"]], facts)
     (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")
-    (folder / "README.md").write_text(card_text(recipe, table, history, policy.model.num_parameters(), facts))
+    (folder / "README.md").write_text(card_text(recipe, table, overlap, history, policy.model.num_parameters(), facts))
 
 
-def card_text(recipe: BaseRecipe, table: pd.DataFrame, history: pd.DataFrame, parameters: int, facts: dict) -> str:
+def card_text(
+    recipe: BaseRecipe, table: pd.DataFrame, overlap: pd.DataFrame, history: pd.DataFrame, parameters: int, facts: dict
+) -> str:
     """The model card: architecture, corpus, training and measured abilities, in Markdown."""
     pivot = table.pivot(index="n_ops", columns="metric", values="value")
     head = ["accuracy", "strict", *[name for name in pivot.columns if name not in ("accuracy", "strict")]]
@@ -167,8 +192,9 @@ component.
 **Corpus.** {recipe.documents:,} generated documents, each seen once, of four kinds (shares at the start and at the
 end of training): {_kinds(corpus)}. Problems have up to {corpus.max_ops[0]} operations at the start and up to
 {corpus.max_ops[1]} from {corpus.ramp:.0%} of training on. Chains of thought are plain: no reflection, no analysis, no
-subgoals. Arms, RL prompts and test problems are drawn from other streams; small problems can still coincide up to
-names, larger ones practically never.
+subgoals. Documents, arms, RL prompts and test problems are drawn from different streams, but nothing keeps them apart:
+up to names, order and redundant premises, these problems of the cpu profile stand in the corpus too (seed 0, by number
+of operations in `overlap.csv`): {_shares(overlap)}.
 
 **Training.** {int(last["tokens"]):,} tokens (padding not counted), loss on completions only, batches of
 {recipe.batch} documents, Muon ({recipe.muon_lr:g}) for the matrices of the blocks and AdamW ({recipe.adam_lr:g}) for
@@ -182,6 +208,11 @@ arithmetic with one, two, three or more binary operations in one line, readable 
 
 {chr(10).join(lines)}
 """
+
+
+def _shares(overlap: pd.DataFrame) -> str:
+    totals = overlap.groupby("split", sort=False)[["in_corpus", "n"]].sum()
+    return ", ".join(f"{split} {row['in_corpus']} of {row['n']}" for split, row in totals.iterrows())
 
 
 def _kinds(corpus: object) -> str:

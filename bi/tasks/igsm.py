@@ -288,14 +288,14 @@ def _draw_formula(
             for new in _closure(parent, structure, {**known, **added}):
                 added[new] = None
         left = slack - (operations(formula) - 1) - sum(cost[new] for new in added)
-        if left < 0 or (last and left > 0 and not _can_go_on(added, structure, left)):
+        if left < 0 or (last and left > 0 and not _can_go_on(added, structure)):
             continue
         return formula, list(added)
     return (None, []) if last and slack > 0 else (_shape([], config, rng), [])
 
 
-def _can_go_on(added: Mapping[str, None], structure: _Structure, left: int) -> bool:
-    """Whether a newly needed instance stands late enough to spend ``left`` more operations before it."""
+def _can_go_on(added: Mapping[str, None], structure: _Structure) -> bool:
+    """Whether a newly needed instance has quantities before it, on which the rest of the budget can be spent."""
     return any(name not in structure.implied and structure.place[name] > 0 for name in added)
 
 

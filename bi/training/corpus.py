@@ -12,7 +12,6 @@ drills one thing that a solution needs:
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bi.augmentation.trace import Step, Trace, plain_trace, topological_order
@@ -64,11 +63,6 @@ def document(recipe: CorpusRecipe, seed: int, index: int, progress: float) -> Do
     trace = _dense_trace(problem, rng) if kind == "dense" else plain_trace(problem, rng)
     wording = get_wording("compact")
     return Document(kind, wording.prompt(problem), wording.completion(trace, problem), problem.key())
-
-
-def documents(recipe: CorpusRecipe, seed: int, total: int) -> Iterator[Document]:
-    """The corpus of ``total`` documents in training order."""
-    return (document(recipe, seed, index, index / total) for index in range(total))
 
 
 def _config(recipe: CorpusRecipe, kind: str, progress: float) -> IGSMConfig:
