@@ -16,6 +16,7 @@ from bi.commands.door import Door
 from bi.commands.evaluate import evaluate
 from bi.commands.inject import inject
 from bi.commands.measure import influence, rollouts
+from bi.commands.sweep import sweep
 from bi.commands.train import grpo, sft
 
 EPILOG = """\b
@@ -55,7 +56,8 @@ COMMANDS = {
     "influence": (influence, "Measure what one gradient step would do."),
     "grpo": (grpo, "Train a checkpoint by reinforcement learning."),
     "eval": (evaluate, "Turn rollouts into numbers with intervals."),
-    "base": (base, "Train the book-size base model anew."),
+    "base": (base, "Train a base model of the book anew."),
+    "sweep": (sweep, "Try recipes on development problems."),
 }
 
 

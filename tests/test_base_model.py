@@ -1,37 +1,120 @@
-"""The base model's corpus and card: right plain documents, overlap counted, training that resumes to the same bits."""
+"""The base models' corpus, training and card: right documents apart from the splits, packing that isolates documents,
+training that resumes to the same bits, a card that says what was measured."""
 
 import dataclasses
+import json
 
 import pytest
 import torch
 
 from bi.augmentation.arms import build_problems
-from bi.evaluation.base_model import corpus_overlap
+from bi.evaluation.base_card import MAX_BYTES, corpus_facts, make_base
+from bi.evaluation.base_model import held_out_problems, measure_base
 from bi.recipes import CPU
-from bi.training.corpus import KINDS, document
-from bi.training.pretrain import BaseRecipe, train_base
+from bi.tasks.problem import in_corpus_half
+from bi.training.corpus import KINDS, CorpusRecipe
+from bi.training.pretrain import (
+    BASES,
+    BaseRecipe,
+    batch,
+    corpus,
+    make_model,
+    make_tokenizer,
+    pack,
+    packed_loss,
+    step_documents,
+    train_base,
+)
 from bi.training.reward import score
 
-TINY = BaseRecipe(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=32, documents=32, batch=4)
+TINY = BaseRecipe(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=32, steps=8, rows=2, compiled=False)
+COUNTS = ("n_reflection", "n_analysis", "n_subgoal")
 
 
-def test_documents_are_right_plain_and_of_every_kind():
-    documents = [document(TINY.corpus, 0, index, index / 200) for index in range(200)]
-    assert {text.kind for text in documents} == set(KINDS)
-    for text in documents:
+def documents(recipe, count):
+    every = corpus(dataclasses.replace(TINY, steps=count, corpus=recipe))
+    return [next(every) for _ in range(count)]
+
+
+def test_documents_are_right_and_of_every_kind():
+    found = documents(CorpusRecipe(), 300)
+    assert {text.kind for text in found} == set(KINDS)
+    assert all(score(text.completion, text.prompt, "compact").strict for text in found)
+
+
+def test_behaviours_stand_in_their_stated_share_and_nowhere_else():
+    found = documents(CorpusRecipe(behaviors=0.5), 600)
+    for text in found:
         verdict = score(text.completion, text.prompt, "compact")
-        assert verdict.strict and not (verdict.n_reflection or verdict.n_analysis or verdict.n_subgoal)
+        held = {name for name in COUNTS if getattr(verdict, name)}
+        assert held <= ({f"n_{text.behavior}"} if text.behavior else set())
+    solved = [text for text in found if text.kind == "solve"]
+    share = sum(text.behavior is not None for text in solved) / len(solved)
+    assert abs(share - 0.5) < 4 * (0.25 / len(solved)) ** 0.5
+    assert not any(text.behavior for text in documents(CorpusRecipe(behaviors=0.0), 200))
 
 
-def test_overlap_counts_problems_of_the_corpus_by_key():
-    task = dataclasses.replace(CPU.task, sft_rows=20, rl_prompts=60, test_problems=20)
-    recipe = dataclasses.replace(TINY, documents=3200)
-    table = corpus_overlap(recipe, task)
-    keys = {document(recipe.corpus, 0, index, index // 4 / 800).key for index in range(3200)}
-    problems = build_problems(task, "rl", 60, 0)
-    expected = sum(problem.key() in keys for problem in problems)
-    assert table[table["split"] == "rl"][["in_corpus", "n"]].sum().tolist() == [expected, 60]
-    assert expected > 0
+def test_corpus_and_splits_share_no_problem_for_any_seed():
+    assert all(in_corpus_half(text.key) for text in documents(CorpusRecipe(), 200) if text.kind != "arithmetic")
+    task = dataclasses.replace(CPU.task, rl_prompts=30, test_problems=10)
+    for seed in (0, 1):
+        for split in ("sft", "rl", "dev_id", "test_ood"):
+            assert not any(in_corpus_half(problem.key()) for problem in build_problems(task, split, 20, seed))
+    assert not any(in_corpus_half(problem.key()) for problem in held_out_problems(TINY, 3, 20))
+
+
+def test_corpus_facts_count_what_a_second_pass_finds():
+    task = dataclasses.replace(CPU.task, sft_rows=20, rl_prompts=30, test_problems=10)
+    contents, overlap = corpus_facts(TINY, task)
+    whole = contents[contents["behavior"] == ""].set_index("kind")
+    found = list(corpus(TINY))
+    for kind in set(whole.index):
+        assert whole.loc[kind, "documents"] == sum(text.kind == kind for text in found)
+    assert whole.drop("arithmetic")["held_out"].sum() == 0 < whole.loc["arithmetic", "held_out"]
+    assert overlap["in_corpus"].sum() == 0 and overlap.groupby("split")["n"].sum()["sft"] == 20
+    seen = {next(iter(problem.key() for problem in build_problems(task, "rl", 1, 0)))}
+    from bi.evaluation.base_card import _overlap
+
+    assert _overlap(seen, task, 0)["in_corpus"].sum() == 1
+
+
+def test_rows_hold_whole_documents_and_a_step_is_a_function_of_its_number():
+    rows = step_documents(TINY, 3)
+    assert rows == step_documents(TINY, 3) != step_documents(TINY, 4)
+    packed = batch(TINY, make_tokenizer(TINY), 3)
+    assert packed.count == sum(map(len, rows)) == sum(int(row.max()) for row in packed.documents)
+    first = rows[0][0]
+    size = len(first.prompt.split()) + len(first.completion.split()) + 1
+    assert int((packed.documents[0] == 1).sum()) == size
+    assert int((packed.labels[0, :size] != -100).sum()) == len(first.completion.split()) + 1
+    with pytest.raises(ValueError, match="width is 4"):
+        pack([[([1, 2, 3], [4, 5])]], 4, 0)
+
+
+def test_packed_documents_do_not_see_one_another():
+    tokenizer = make_tokenizer(TINY)
+    model = make_model(TINY, tokenizer)
+    pairs = [([5, 6, 7], [8, 9]), ([10, 11], [12, 13, 14]), ([6, 6], [7])]
+
+    def loss(rows):
+        return packed_loss(model.model, model.lm_head, pack(rows, 16, 0)).item()
+
+    together = loss([pairs])
+    tokens = [len(answer) for _, answer in pairs]
+    apart = sum(loss([[pair]]) * count for pair, count in zip(pairs, tokens, strict=True)) / sum(tokens)
+    assert together == pytest.approx(apart, rel=2e-2)  # bfloat16 products
+    assert loss([[pairs[0], pairs[1]]]) == pytest.approx(loss([[pairs[1], pairs[0]]]), rel=2e-2)
+
+
+def test_loss_of_packed_rows_is_that_of_the_plain_model():
+    tokenizer = make_tokenizer(TINY)
+    model = make_model(TINY, tokenizer)
+    prompt, answer = [5, 6, 7, 8], [9, 10, 11]
+    ids = torch.tensor([prompt + answer])
+    labels = torch.tensor([[-100] * 4 + answer])
+    plain = model(input_ids=ids, labels=labels).loss.item()
+    found = packed_loss(model.model, model.lm_head, pack([[(prompt, answer)]], 12, 0)).item()
+    assert found == pytest.approx(plain, rel=2e-2)
 
 
 def test_interrupted_training_continues_with_the_same_bits(tmp_path, monkeypatch):
@@ -49,6 +132,48 @@ def test_interrupted_training_continues_with_the_same_bits(tmp_path, monkeypatch
         with pytest.raises(Killed):
             train_base(TINY, tmp_path / "cut", save_every=2)
     resumed, again = train_base(TINY, tmp_path / "cut", save_every=2)
-    assert history["loss"].tolist() == again["loss"].tolist()
+    assert history[["loss", "tokens", "documents"]].equals(again[["loss", "tokens", "documents"]])
     for name, weight in whole.model.state_dict().items():
         assert torch.equal(weight, resumed.model.state_dict()[name]), name
+
+
+def test_measure_counts_lines_and_first_errors():
+    policy, _ = train_base(dataclasses.replace(TINY, steps=2), work=_nowhere())
+    accuracy, anatomy = measure_base(policy, TINY, problems=8, operations=(1, 3))
+    assert set(accuracy["n_ops"]) == {1, 3} and accuracy["value"].between(0, 1).all()
+    whole = anatomy[anatomy["operations"] == 0].groupby("n_ops")["share"].sum()
+    strict = accuracy[accuracy["metric"] == "strict"].set_index("n_ops")["value"]
+    assert (whole + strict).tolist() == pytest.approx([1.0, 1.0])
+
+
+def _nowhere():
+    from pathlib import Path
+    from tempfile import mkdtemp
+
+    return Path(mkdtemp())
+
+
+@pytest.mark.slow
+def test_a_base_is_written_with_its_card(tmp_path, monkeypatch):
+    monkeypatch.setattr("bi.evaluation.base_card.CPU", dataclasses.replace(
+        CPU, task=dataclasses.replace(CPU.task, sft_rows=20, rl_prompts=30, test_problems=10)))
+    recipe = dataclasses.replace(TINY, name="tiny-base")
+    make_base(recipe, tmp_path / "base")
+    card = (tmp_path / "base" / "README.md").read_text()
+    assert "| 8 |" in card and "make base" in card and "nan" not in card
+    assert not (tmp_path / "base.partial").exists()
+    assert json.loads((tmp_path / "base" / "recipe.json").read_text())["steps"] == 8
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_weights_in_the_repository_are_small_and_of_their_recipe(name):
+    from pathlib import Path
+
+    folder = Path(__file__).resolve().parents[1] / "models" / name
+    if not (folder / "model.safetensors").is_file():
+        pytest.skip(f"models/{name} is not in this checkout")
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= MAX_BYTES
+    recipe = json.loads(json.dumps(dataclasses.asdict(BASES[name])))
+    assert json.loads((folder / "recipe.json").read_text()) == recipe
+    overlap = (folder / "overlap.csv").read_text().splitlines()[1:]
+    assert overlap and all(line.split(",")[2] == "0" for line in overlap)

@@ -18,7 +18,7 @@ from bi.recipes import get_profile
 COLUMNS = ["id", "problem_id", "task", "arm", "wording", "prompt", "completion", "answer", "n_ops", "n_reflection",
            "n_analysis", "n_subgoal"]
 SMOKE = ("--profile", "smoke")
-STAGES = ("data", "inject", "sft", "rollouts", "influence", "grpo", "eval", "base")
+STAGES = ("data", "inject", "sft", "rollouts", "influence", "grpo", "eval", "base", "sweep")
 
 
 def bi(*words: object):

@@ -17,7 +17,7 @@ from bi.augmentation.wording import Wording, get_wording
 from bi.recipes import BehaviorRates, TaskRecipe
 from bi.streams import stream
 from bi.tasks.igsm import IGSMConfig, generate
-from bi.tasks.problem import Problem
+from bi.tasks.problem import Problem, in_corpus_half
 
 TASKS = ("igsm",)
 SPLITS = ("sft", "rl", "dev_id", "dev_ood", "test_id", "test_ood")
@@ -78,7 +78,8 @@ def task_config(task: TaskRecipe, ops: tuple[int, int]) -> IGSMConfig:
 def problem_stream(task: TaskRecipe, split: str, seed: int, exclude: frozenset[str] = frozenset()) -> Iterator[Problem]:
     """Endless distinct problems of ``split``: no key twice, none whose key is in ``exclude``.
 
-    Held-out splits are the same for every seed, so that seeds differ in training alone.
+    With ``task.apart`` all keys lie in the half that the corpora of the base models leave out. Held-out splits are the
+    same for every seed, so that seeds differ in training alone.
     """
     config = task_config(task, split_ops(task, split))
     seen = set(exclude)
@@ -88,7 +89,7 @@ def problem_stream(task: TaskRecipe, split: str, seed: int, exclude: frozenset[s
         problem = generate(config, stream("held-out" if held_out else seed, task.task, split, index))
         index += 1
         key = problem.key()
-        if key in seen:
+        if key in seen or (task.apart and in_corpus_half(key)):
             misses += 1
             continue
         misses = 0

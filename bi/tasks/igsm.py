@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from bi.tasks.expression import Expr, Num, Op, Ref, operations, references
@@ -32,6 +32,8 @@ class IGSMConfig:
     with \\|value of the target\\| < ``answer_bound``. ``constants``: range of stated numbers; ``live`` excludes
     factors of 0, which make operations that do not influence the answer. ``operands``: weights of 0, 1, 2, ...
     quantities in one stated formula, so that its length bounds a sum.
+    ``reuse``: probability that an operand is a quantity that the answer needs already; shared operands cost no
+    operations of their own, so the same budget buys wider formulas and a denser graph.
     ``redundant``: how many premises the answer does not need. ``abstract_depth``: layers that a category total may
     reach down (1: plain sums; more: sums of products; 0: no category totals). ``compact``: name quantities by index out
     of ``names`` and state every definition, for the compact wording, in which a name cannot imply a structure.
@@ -46,6 +48,7 @@ class IGSMConfig:
     entities: tuple[int, int] = (2, 4)
     constants: tuple[int, int] = (0, 9)
     operands: tuple[float, ...] = (2, 4, 4, 3, 1)
+    reuse: float = 0.0
     redundant: tuple[int, int] = (1, 5)
     abstract_depth: int = 3
     answer_bound: int = 1000
@@ -69,6 +72,8 @@ class IGSMConfig:
             raise ValueError(f"constants={self.constants}: must lie below the modulus {self.modulus}")
         if not 3 <= len(self.operands) <= 7 or min(self.operands) < 0 or sum(self.operands[1:]) <= 0:
             raise ValueError(f"operands={self.operands}: give 3 to 7 weights >= 0, not all of them 0 behind the first")
+        if not 0 <= self.reuse <= 1:
+            raise ValueError(f"reuse={self.reuse}: give a probability between 0 and 1")
         if not 0 <= self.redundant[0] <= self.redundant[1]:
             raise ValueError(f"redundant={self.redundant}: give a range of counts such as (1, 5)")
         if not 0 <= self.abstract_depth <= 3:
@@ -281,7 +286,7 @@ def _draw_formula(
     """
     earlier = structure.order[: structure.place[name]]
     for _ in range(12):
-        parents = _draw_parents(earlier, config, slack, last, rng)
+        parents = _draw_parents(earlier, known, config, slack, last, rng)
         formula = _shape(parents, config, rng)
         added: dict[str, None] = {}
         for parent in parents:
@@ -299,7 +304,9 @@ def _can_go_on(added: Mapping[str, None], structure: _Structure) -> bool:
     return any(name not in structure.implied and structure.place[name] > 0 for name in added)
 
 
-def _draw_parents(earlier: Sequence[str], config: IGSMConfig, slack: int, last: bool, rng: random.Random) -> list[str]:
+def _draw_parents(
+    earlier: Sequence[str], known: Container[str], config: IGSMConfig, slack: int, last: bool, rng: random.Random
+) -> list[str]:
     """Earlier quantities, recent ones more often; none ends a branch, which the ``last`` one may not do."""
     if not earlier or (slack == 0 and rng.random() < 0.5):
         return []
@@ -307,8 +314,11 @@ def _draw_parents(earlier: Sequence[str], config: IGSMConfig, slack: int, last: 
     count = rng.choices(range(len(weights)), weights)[0]
     parents: dict[str, None] = {}
     for _ in range(min(count, len(earlier))):
-        back = int(len(earlier) * rng.random() ** 2)
-        parents[earlier[len(earlier) - 1 - back]] = None
+        pool = earlier
+        if config.reuse and rng.random() < config.reuse:
+            pool = [name for name in earlier if name in known] or earlier
+        back = int(len(pool) * rng.random() ** 2)
+        parents[pool[len(pool) - 1 - back]] = None
     return list(parents)
 
 
@@ -340,7 +350,7 @@ def _complete(structure: _Structure, formulas: dict[str, Expr], config: IGSMConf
     chosen = sorted(rng.sample(spare, min(wanted, len(spare))), key=structure.place.__getitem__)
     for name in chosen:
         earlier = [other for other in formulas if structure.place[other] < structure.place[name]]
-        formulas[name] = _shape(_draw_parents(earlier, config, 1, False, rng), config, rng)
+        formulas[name] = _shape(_draw_parents(earlier, (), config, 1, False, rng), config, rng)
     premises = [name for name in formulas if name not in structure.implied]
     rng.shuffle(premises)
     return build_problem("igsm", formulas, premises, target, config.modulus)

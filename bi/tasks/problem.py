@@ -90,6 +90,15 @@ class Problem:
         return _digest("|".join((self.task, str(self.modulus), codes[self.target], *shared)))
 
 
+def in_corpus_half(key: str) -> bool:
+    """Whether problems with this canonical key may stand in the corpus of a base model.
+
+    Half of all keys, by their last digit. Splits of a task that starts from such a base draw from the other half
+    (``TaskRecipe.apart``), so that corpus and splits are disjoint for every seed, without a list of either.
+    """
+    return int(key[-1], 16) % 2 == 0
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

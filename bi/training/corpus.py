@@ -1,12 +1,15 @@
-"""What the book-size base model is trained on: worked problems in the plain style, easy ones first.
+"""What the book-size base models are trained on: worked problems in the plain style, easy ones first.
 
-Documents are pairs (prompt, completion) of the compact wording. No document holds a behaviour. Each kind of document
-drills one thing that a solution needs:
+Documents are pairs (prompt, completion) of the compact wording. Each kind drills one thing that a solution needs:
 
-- ``arithmetic``: one operation on stated numbers;
+- ``arithmetic``: one operation on stated numbers, sometimes two;
 - ``lookup``: constants, copies and single operations, many premises, few operations;
 - ``solve``: problems of several operations, most of them with redundant premises;
 - ``dense``: the same, but every quantity of the problem is computed, which practises lines rather than planning.
+
+A small stated share of the ``solve`` documents holds one behaviour each, as the corpora of pretrained models do. Every
+document but the arithmetic drills is a problem whose canonical key lies in the corpus's half of all keys
+(:func:`bi.tasks.problem.in_corpus_half`); the splits of the book draw from the other half.
 """
 
 from __future__ import annotations
@@ -14,12 +17,15 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from bi.augmentation.arms import arm_rates
+from bi.augmentation.behaviors import BEHAVIORS, inject
 from bi.augmentation.trace import Step, Trace, plain_trace, topological_order
 from bi.augmentation.wording import get_wording
+from bi.recipes import BehaviorRates
 from bi.streams import stream
 from bi.tasks.expression import Num, Op
 from bi.tasks.igsm import IGSMConfig, generate
-from bi.tasks.problem import Problem, build_problem
+from bi.tasks.problem import Problem, build_problem, in_corpus_half
 
 KINDS = ("arithmetic", "lookup", "solve", "dense")
 
@@ -28,41 +34,64 @@ KINDS = ("arithmetic", "lookup", "solve", "dense")
 class CorpusRecipe:
     """Mixture and sizes. ``shares`` are document shares of :data:`KINDS` at the start and at the end of training.
 
-    ``max_ops`` rises linearly from the first to the second number over the first ``ramp`` of training.
+    ``max_ops`` rises linearly from the first to the second number over the first ``ramp`` of training. ``wide`` is the
+    share of arithmetic drills with two operations in one step. ``behaviors`` is the share of ``solve`` documents with
+    an injected behaviour, one of the three in each, at ``rates``. ``operands``, ``reuse`` and ``redundant`` are options
+    of :class:`bi.tasks.igsm.IGSMConfig`.
     """
 
     names: int = 24
     modulus: int = 23
     shares: tuple[tuple[float, ...], tuple[float, ...]] = ((0.35, 0.35, 0.1, 0.2), (0.1, 0.05, 0.65, 0.2))
-    max_ops: tuple[int, int] = (2, 7)
-    ramp: float = 0.6
-    operands: tuple[float, ...] = (2, 4, 4, 2)
+    max_ops: tuple[int, int] = (2, 8)
+    ramp: float = 0.5
+    wide: float = 0.2
+    operands: tuple[float, ...] = (1, 2, 5, 4)
+    reuse: float = 0.7
     redundant: tuple[int, int] = (0, 4)
+    behaviors: float = 0.06
+    rates: BehaviorRates = BehaviorRates(reflection=0.3)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One training text; the loss counts on ``completion`` only."""
+    """One training text; the loss counts on ``completion`` only. ``behavior`` is the injected one, if any."""
 
     kind: str
     prompt: str
     completion: str
     key: str
+    behavior: str | None = None
 
 
-def document(recipe: CorpusRecipe, seed: int, index: int, progress: float) -> Document:
-    """Document ``index`` of the corpus, at ``progress`` in 0..1 through training: a function of these alone."""
-    rng = stream(seed, "corpus", index)
+def document(recipe: CorpusRecipe, progress: float, rng: random.Random) -> Document:
+    """A document for the point ``progress`` in 0..1 of training."""
     start, end = recipe.shares
     shares = [a + (b - a) * progress for a, b in zip(start, end, strict=True)]
     kind = rng.choices(KINDS, shares)[0]
     if kind == "arithmetic":
         problem = _arithmetic_problem(recipe, rng)
     else:
-        problem = generate(_config(recipe, kind, progress), rng)
-    trace = _dense_trace(problem, rng) if kind == "dense" else plain_trace(problem, rng)
+        problem = _problem(_config(recipe, kind, progress), rng)
+    trace, behavior = _dense_trace(problem, rng) if kind == "dense" else plain_trace(problem, rng), None
+    if kind == "solve" and rng.random() < recipe.behaviors:
+        behavior = rng.choice(BEHAVIORS)
+        trace = inject(trace, problem, arm_rates(behavior, recipe.rates), rng)
     wording = get_wording("compact")
-    return Document(kind, wording.prompt(problem), wording.completion(trace, problem), problem.key())
+    return Document(kind, wording.prompt(problem), wording.completion(trace, problem), problem.key(), behavior)
+
+
+def corpus_stream(seed: int, step: int) -> random.Random:
+    """The generator of all documents of one training step."""
+    return stream(seed, "corpus", step)
+
+
+def _problem(config: IGSMConfig, rng: random.Random) -> Problem:
+    """A problem of the corpus's half."""
+    while True:
+        problem = generate(config, rng)
+        if in_corpus_half(problem.key()):
+            return problem
 
 
 def _config(recipe: CorpusRecipe, kind: str, progress: float) -> IGSMConfig:
@@ -78,16 +107,17 @@ def _config(recipe: CorpusRecipe, kind: str, progress: float) -> IGSMConfig:
         names=recipe.names,
         abstract_depth=1,
         operands=recipe.operands,
+        reuse=recipe.reuse,
         redundant=(4, 10) if kind == "lookup" else recipe.redundant,
     )
 
 
 def _arithmetic_problem(recipe: CorpusRecipe, rng: random.Random) -> Problem:
-    """One stated formula on numbers: one operation, sometimes two or three."""
-    numbers = [Num(rng.randrange(recipe.modulus)) for _ in range(rng.choices((2, 3), (0.8, 0.2))[0])]
-    symbol = rng.choice("+-*")
-    formula = Op(symbol, tuple(numbers[:2]))
-    if len(numbers) == 3:
+    """One stated formula on numbers: one operation, sometimes two."""
+    wide = rng.random() < recipe.wide
+    numbers = [Num(rng.randrange(recipe.modulus)) for _ in range(3 if wide else 2)]
+    formula = Op(rng.choice("+-*"), tuple(numbers[:2]))
+    if wide:
         formula = Op(rng.choice("+*"), (numbers[2], formula)) if rng.random() < 0.5 else Op("+", tuple(numbers))
     name = str(rng.randrange(recipe.names))
     return build_problem("igsm", {name: formula}, [name], name, recipe.modulus)

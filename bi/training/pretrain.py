@@ -1,4 +1,4 @@
-"""The book-size base model: a small Llama trained from scratch on worked problems.
+"""The book-size base models: small Llamas trained from scratch on worked problems.
 
 ``bi base --out models/tiny-base`` (``make base``) remakes it, by way of :mod:`bi.evaluation.base_model`, which
 measures it too. One process, one thread; training writes a checkpoint every few minutes and resumes from it.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,35 +23,46 @@ from bi.files import atomic_write, require_space
 from bi.progress import Progress
 from bi.recipes import digest
 from bi.streams import stream_seed
-from bi.training.corpus import CorpusRecipe, document
-from bi.training.policy import Policy, default_device
+from bi.training.corpus import CorpusRecipe, Document, corpus_stream, document
+from bi.training.policy import Policy, default_device, encode_completion, encode_prompt
 from bi.training.tiny import word_tokenizer
 
 
 @dataclass(frozen=True)
 class BaseRecipe:
-    """Architecture and training of the base model.
+    """Architecture and training of a base model.
 
+    A step takes ``rows`` rows of ``width`` tokens, each packed with whole documents that do not see one another.
     Matrices of the blocks are trained with Muon at ``muon_lr`` (updates rescaled to the root mean square of AdamW's),
     the rest with AdamW at ``adam_lr``; both warm up linearly and decay linearly to zero over the last ``decay`` of
-    training.
+    training. ``compiled`` runs the blocks through ``torch.compile``, which needs a C++ compiler.
     """
 
+    name: str = "tiny-base"
     hidden: int = 128
     layers: int = 4
     heads: int = 4
     kv_heads: int = 2
     feed_forward: int = 384
     context: int = 512
-    documents: int = 240_000
-    batch: int = 32
+    steps: int = 10_000
+    rows: int = 8
+    width: int = 256
     muon_lr: float = 3e-3
     adam_lr: float = 3e-3
     warmup: int = 100
     decay: float = 0.5
     clip: float = 1.0
     seed: int = 0
+    compiled: bool = True
     corpus: CorpusRecipe = field(default_factory=CorpusRecipe)
+
+
+BASES = {
+    "tiny-base": BaseRecipe(),
+    "small-base": BaseRecipe(name="small-base", hidden=192, layers=6, heads=6, feed_forward=576),
+}
+"""The book's base models by the name of their folder below ``models/``."""
 
 
 def make_tokenizer(recipe: BaseRecipe) -> PreTrainedTokenizerFast:
@@ -104,21 +115,100 @@ def _structure_embeddings(weight: Tensor, recipe: BaseRecipe, tokenizer: PreTrai
         weight[rows] += shared
 
 
-def batch(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast, step: int, steps: int) -> tuple[Tensor, Tensor]:
-    """Token ids and labels ``(B, T)`` of one step; labels are -100 on prompts and padding. A function of the step."""
-    rows = []
-    for place in range(recipe.batch):
-        text = document(recipe.corpus, recipe.seed, step * recipe.batch + place, step / steps)
-        prompt = tokenizer.encode(text.prompt, add_special_tokens=False)
-        answer = tokenizer.encode(text.completion, add_special_tokens=False) + [tokenizer.eos_token_id]
-        rows.append((prompt, answer))
-    width = -(-max(len(prompt) + len(answer) for prompt, answer in rows) // 32) * 32
-    ids = torch.full((len(rows), width), tokenizer.pad_token_id)
-    labels = torch.full((len(rows), width), -100)
-    for index, (prompt, answer) in enumerate(rows):
-        ids[index, : len(prompt) + len(answer)] = torch.tensor(prompt + answer)
-        labels[index, len(prompt) : len(prompt) + len(answer)] = torch.tensor(answer)
-    return ids, labels
+@dataclass(frozen=True)
+class Batch:
+    """Rows of packed documents, each tensor ``(B, T)``.
+
+    ``ids``: tokens; ``labels``: the same, -100 on prompts and padding; ``documents``: 1, 2, ... by document of the row,
+    0 on padding; ``positions``: place within the document; ``count``: documents in all.
+    """
+
+    ids: Tensor
+    labels: Tensor
+    documents: Tensor
+    positions: Tensor
+    count: int
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on ``device``."""
+        moved = (part.to(device) for part in (self.ids, self.labels, self.documents, self.positions))
+        return Batch(*moved, self.count)
+
+
+def step_documents(recipe: BaseRecipe, step: int) -> list[list[Document]]:
+    """The documents of one step by row, a function of the recipe and the step alone.
+
+    Documents are drawn until one fits into no row; that one is dropped. A document takes a token a word and an eos.
+    """
+    rng = corpus_stream(recipe.seed, step)
+    rows: list[list[Document]] = [[] for _ in range(recipe.rows)]
+    room = [recipe.width] * recipe.rows
+    while True:
+        text = document(recipe.corpus, step / recipe.steps, rng)
+        size = len(text.prompt.split()) + len(text.completion.split()) + 1
+        place = next((index for index, left in enumerate(room) if left >= size), None)
+        if place is None:
+            return rows
+        rows[place].append(text)
+        room[place] -= size
+
+
+def corpus(recipe: BaseRecipe) -> Iterator[Document]:
+    """Every document that training on ``recipe`` reads, in order."""
+    for step in range(recipe.steps):
+        for row in step_documents(recipe, step):
+            yield from row
+
+
+def batch(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast, step: int) -> Batch:
+    """The tokens of :func:`step_documents`."""
+
+    rows = [
+        [(encode_prompt(tokenizer, text.prompt), encode_completion(tokenizer, text.completion)) for text in row]
+        for row in step_documents(recipe, step)
+    ]
+    return pack(rows, recipe.width, tokenizer.pad_token_id)
+
+
+def pack(rows: Sequence[Sequence[tuple[list[int], list[int]]]], width: int, pad_id: int) -> Batch:
+    """Rows of (prompt, answer) pairs as tensors; raises ``ValueError`` for a row that exceeds ``width``."""
+    shape = (len(rows), width)
+    ids, labels = torch.full(shape, pad_id), torch.full(shape, -100)
+    documents, positions = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
+    for index, row in enumerate(rows):
+        at = 0
+        for number, (prompt, answer) in enumerate(row, start=1):
+            start, at = at, at + len(prompt) + len(answer)
+            if at > width:
+                raise ValueError(f"row {index}: its documents have {at} tokens or more; width is {width}")
+            ids[index, start:at] = torch.tensor(prompt + answer)
+            labels[index, start + len(prompt) : at] = torch.tensor(answer)
+            documents[index, start:at] = number
+            positions[index, start:at] = torch.arange(at - start)
+    return Batch(ids, labels, documents, positions, sum(len(row) for row in rows))
+
+
+def attention_bias(documents: Tensor) -> Tensor:
+    """Additive attention mask ``(B, 1, T, T)``: a token sees the earlier tokens of its own document."""
+    width = documents.shape[1]
+    causal = torch.ones((width, width), dtype=torch.bool, device=documents.device).tril()
+    seen = (documents[:, None, :, None] == documents[:, None, None, :]) & causal
+    return torch.zeros(seen.shape, dtype=torch.bfloat16, device=documents.device).masked_fill(~seen, -1e4)
+
+
+def packed_loss(body: Callable, head: nn.Module, packed: Batch) -> Tensor:
+    """Mean cross-entropy of the answers' tokens; ``body`` maps ids to hidden states, ``head`` these to logits."""
+    labels = packed.labels[:, 1:]
+    counted = labels != -100
+    with torch.autocast(packed.ids.device.type, torch.bfloat16):
+        hidden = body(
+            input_ids=packed.ids,
+            attention_mask=attention_bias(packed.documents),
+            position_ids=packed.positions,
+            use_cache=False,
+        ).last_hidden_state
+        logits = head(hidden[:, :-1][counted])
+    return functional.cross_entropy(logits.float(), labels[counted])
 
 
 def make_optimizers(model: nn.Module, recipe: BaseRecipe) -> list[torch.optim.Optimizer]:
@@ -131,9 +221,9 @@ def make_optimizers(model: nn.Module, recipe: BaseRecipe) -> list[torch.optim.Op
     ]
 
 
-def schedule(step: int, steps: int, recipe: BaseRecipe) -> float:
+def schedule(step: int, recipe: BaseRecipe) -> float:
     """Factor on the learning rates: linear warm-up, constant, linear decay to zero."""
-    return min(1.0, (step + 1) / recipe.warmup, (steps - step) / (recipe.decay * steps))
+    return min(1.0, (step + 1) / recipe.warmup, (recipe.steps - step) / (recipe.decay * recipe.steps))
 
 
 @dataclass
@@ -169,51 +259,49 @@ class _State:
 
 
 def train_base(recipe: BaseRecipe, work: Path, *, save_every: int = 250) -> tuple[Policy, pd.DataFrame]:
-    """Train the base model; returns it and its loss curve (step, loss, tokens, seconds).
+    """Train a base model; returns it and its loss curve (step, loss, tokens, documents, seconds).
 
     ``work`` holds the checkpoint that an interrupted run continues from; it belongs to one recipe, and a checkpoint of
-    another one is refused with ``ValueError``. Raises ``FloatingPointError`` when the loss is not finite.
+    another one is left alone. Raises ``FloatingPointError`` when the loss is not finite.
     """
     tokenizer = make_tokenizer(recipe)
     model = make_model(recipe, tokenizer).to(default_device())
     state = _State(model, make_optimizers(model, recipe), 0, [], 0.0)
-    steps = recipe.documents // recipe.batch
     path = work / f"state-{digest(recipe)}.pt"
     if path.exists():
         state.load(path)
-    progress = Progress(steps, "base model")
-    for loss, tokens in _steps(state, recipe, tokenizer, steps):
-        state.history.append({"step": state.step, "loss": loss, "tokens": tokens, "seconds": round(state.seconds, 1)})
-        progress.update(state.step, f"loss {loss:.3f}, {tokens / state.seconds:,.0f} tokens/s")
+    progress = Progress(recipe.steps, recipe.name)
+    for record in _steps(state, recipe, tokenizer):
+        state.history.append(record)
+        progress.update(state.step, f"loss {record['loss']:.3f}, {record['tokens'] / state.seconds:,.0f} tokens/s")
         if state.step % save_every == 0:
             state.save(path)
     return Policy(model.eval(), tokenizer, model.device, torch.float32), pd.DataFrame(state.history)
 
 
 def _steps(
-    state: _State, recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast, steps: int
-) -> Iterator[tuple[float, int]]:
-    """Take the steps that are left; yields the loss of each and the tokens so far."""
+    state: _State, recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast
+) -> Iterator[dict[str, float]]:
+    """Take the steps that are left; yields a record of each: loss, tokens, documents and seconds so far."""
     rates = (recipe.muon_lr, recipe.adam_lr)
-    tokens = int(state.history[-1]["tokens"]) if state.history else 0
-    device = state.model.device
-    while state.step < steps:
+    tokens, documents = (int(state.history[-1][name]) if state.history else 0 for name in ("tokens", "documents"))
+    body = torch.compile(state.model.model, dynamic=False) if recipe.compiled else state.model.model
+    while state.step < recipe.steps:
         started = time.perf_counter()
-        ids, labels = (part.to(device) for part in batch(recipe, tokenizer, state.step, steps))
-        with torch.autocast(device.type, torch.bfloat16):
-            logits = state.model(input_ids=ids, use_cache=False).logits
-        counted = labels[:, 1:] != -100
-        loss = functional.cross_entropy(logits[:, :-1][counted].float(), labels[:, 1:][counted])
+        packed = batch(recipe, tokenizer, state.step).to(state.model.device)
+        loss = packed_loss(body, state.model.lm_head, packed)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss of step {state.step + 1} is {loss.item()}; lower the learning rates")
         loss.backward()
         nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip)
         for optimizer, rate in zip(state.optimizers, rates, strict=True):
             for group in optimizer.param_groups:
-                group["lr"] = rate * schedule(state.step, steps, recipe)
+                group["lr"] = rate * schedule(state.step, recipe)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        tokens += int((ids != tokenizer.pad_token_id).sum())
+        tokens += int((packed.documents > 0).sum())
+        documents += packed.count
         state.step += 1
         state.seconds += time.perf_counter() - started
-        yield loss.item(), tokens
+        yield {"step": state.step, "loss": loss.item(), "tokens": tokens, "documents": documents,
+               "seconds": round(state.seconds, 1)}

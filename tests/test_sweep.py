@@ -1,0 +1,62 @@
+"""Sweeps: cells are all combinations, shared SFT is trained once, tables hold every run, test problems stay unseen."""
+
+import dataclasses
+
+import pandas as pd
+import pytest
+
+from bi import sweep
+from bi.augmentation.arms import build_problems
+from bi.recipes import PROFILES
+from bi.sweep import Candidate, Cell, SweepPlan, cells, development
+from bi.sweep_plans import PLANS, get_plan
+
+PLAN = PLANS["smoke"]
+
+
+def test_every_plan_names_fields_that_exist_and_no_seed_of_the_book():
+    for plan in PLANS.values():
+        for cell in cells(plan):
+            cell.sft(plan.recipe), cell.grpo(plan.recipe)
+            assert cell.seed not in PROFILES[plan.profile].seeds
+        assert len({candidate.name for candidate in plan.candidates}) == len(plan.candidates)
+
+
+def test_an_unknown_plan_or_field_is_refused():
+    with pytest.raises(ValueError, match="unknown sweep 'no'"):
+        get_plan("no")
+    with pytest.raises(TypeError, match="learning"):
+        Cell(Candidate("x", sft=(("learning", 1),)), "bridge", 0).sft(PLAN.recipe)
+
+
+def test_development_problems_are_no_test_problems():
+    task = PLAN.recipe.task
+    tests = {problem.key() for split in ("test_id", "test_ood")
+             for problem in build_problems(task, split, task.test_problems, 0)}
+    for _, problems in development(PLAN):
+        assert problems and not tests & {problem.key() for problem in problems}
+
+
+def test_candidates_with_the_same_sft_share_it(tmp_path):
+    one, two = Candidate("a", grpo=(("steps", 1),)), Candidate("b", grpo=(("steps", 2),))
+    other = Candidate("c", sft=(("epochs", 2),))
+    folders = [sweep._sft_folder(PLAN, Cell(candidate, "bridge", 0), tmp_path) for candidate in (one, two, other)]
+    assert folders[0] == folders[1] != folders[2]
+
+
+@pytest.mark.slow
+def test_a_sweep_trains_measures_and_resumes(tmp_path, monkeypatch):
+    plan = dataclasses.replace(PLAN, seeds=(1000,))
+    tables = sweep.run_sweep(plan, tmp_path, 2)
+    numbers = tables["sweep"]
+    assert set(numbers["stage"]) == {"sft", "rl"} and set(numbers["arm"]) == set(plan.arms)
+    assert set(numbers.loc[numbers["candidate"] == "SFT alone", "stage"]) == {"sft"}
+    assert len(tables["curves"]) == 2 * plan.recipe.grpo.steps
+    again = sweep.run_sweep(plan, tmp_path, 1)
+    for name, table in tables.items():
+        pd.testing.assert_frame_equal(table, again[name])
+
+
+def test_plan_of_one_seed_has_as_many_cells_as_candidates_times_arms():
+    plan = SweepPlan("cpu", (Candidate("a"), Candidate("b")), arms=("vanilla", "bridge", "subgoal"), seeds=(5,))
+    assert len(cells(plan)) == 6
