@@ -58,6 +58,7 @@ class CompactWording(Wording):
 
     name = "compact"
     phrases = 1
+    task = "igsm"
 
     def prompt(self, problem: Problem) -> str:
         """The question, ending in ``? N.. :``."""
@@ -81,7 +82,7 @@ class CompactWording(Wording):
             if name is None or formula is None or name in formulas:
                 raise ValueError(f"cannot read the premise {' '.join(statement)!r}; expected 'D<name> <formula> .'")
             formulas[name] = formula
-        return build_problem("igsm", formulas, list(formulas), target, modulus)
+        return build_problem(self.task, formulas, list(formulas), target, modulus)
 
     def line(self, step: Step, problem: Problem, values: Mapping[str, int], symbols: dict[str, str]) -> str:
         """One line of the answer; see the module's docstring."""

@@ -69,7 +69,7 @@ class Wording(ABC):
         return judge(self.read(completion), problem)
 
 
-WORDINGS = ("compact", "english")
+WORDINGS = ("compact", "english", "dyval", "dyval_compact")
 
 
 @cache
@@ -83,4 +83,12 @@ def get_wording(name: str) -> Wording:
         from bi.augmentation.english import EnglishWording
 
         return EnglishWording()
+    if name == "dyval":
+        from bi.augmentation.dyval import DyvalWording
+
+        return DyvalWording()
+    if name == "dyval_compact":
+        from bi.augmentation.dyval_compact import DyvalCompactWording
+
+        return DyvalCompactWording()
     raise ValueError(f"unknown wording {name!r}; choose one of {', '.join(WORDINGS)}")

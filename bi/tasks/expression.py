@@ -1,8 +1,8 @@
-"""Arithmetic expressions over named quantities: build, evaluate, write, read and reduce them.
+"""Expressions over named quantities: build, evaluate, write, read and reduce them.
 
-An expression is a number, a reference to a quantity, or an operation on expressions. Sums and products may have any
-number of operands; a difference has two. ``parse(render(e)) == e`` for every expression whose nested operations are of
-the kinds that the tasks draw (tested on random ones).
+An expression is a number, a reference to a quantity, or an operation on expressions. Sums, products, conjunctions and
+disjunctions may have any number of operands, a difference or a quotient has two, the operations in
+:data:`bi.tasks.operators.UNARY` have one. ``parse(render(e)) == e`` for every arithmetic expression of that kind.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-SYMBOLS = ("+", "-", "*")
+from bi.tasks.operators import UNARY, Value, apply_binary, apply_unary
+
+_LEVELS = (("+", "-"), ("*", "/"))
+_NESTING = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Num:
-    """A number written in the expression."""
+    """A number (or a truth value) written in the expression."""
 
-    value: int
+    value: Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """``symbol`` (one of ``+ - *``) applied to two or more operands, from left to right."""
+    """``symbol`` (one of ``+ - * / and or``, or of the unary ones) applied to its operands, from left to right."""
 
     symbol: str
     args: tuple[Expr, ...]
@@ -49,10 +52,14 @@ def references(expr: Expr) -> Iterator[str]:
 
 
 def binary_operations(expr: Expr) -> int:
-    """Number of binary operations: an operation on k operands counts k - 1."""
+    """Number of operations to carry out: one on k operands counts k - 1, a unary one counts one.
+
+    ``then`` counts nothing: it only passes a premise on to its conclusion.
+    """
     if not isinstance(expr, Op):
         return 0
-    return len(expr.args) - 1 + sum(binary_operations(arg) for arg in expr.args)
+    own = len(expr.args) - 1 or (expr.symbol != "then")
+    return own + sum(binary_operations(arg) for arg in expr.args)
 
 
 def operations(expr: Expr) -> int:
@@ -60,8 +67,11 @@ def operations(expr: Expr) -> int:
     return max(1, binary_operations(expr))
 
 
-def combine(symbol: str, left: int, right: int, modulus: int | None) -> int:
-    """One binary operation; with a ``modulus`` the result is reduced to 0 .. modulus - 1."""
+def combine(symbol: str, left: Value, right: Value, modulus: int | None) -> Value:
+    """One binary operation; with a ``modulus`` the result is reduced to 0 .. modulus - 1.
+
+    ``ValueError`` for a division by zero or an unknown operation.
+    """
     if symbol == "+":
         result = left + right
     elif symbol == "-":
@@ -69,17 +79,23 @@ def combine(symbol: str, left: int, right: int, modulus: int | None) -> int:
     elif symbol == "*":
         result = left * right
     else:
-        raise ValueError(f"unknown operation {symbol!r}; use one of {', '.join(SYMBOLS)}")
+        return apply_binary(symbol, left, right, modulus)
     return result if modulus is None else result % modulus
 
 
-def evaluate(expr: Expr, values: Mapping[str, int], modulus: int | None) -> int:
-    """Value of ``expr``; raises ``KeyError`` when a referenced quantity has no value in ``values``."""
+def evaluate(expr: Expr, values: Mapping[str, Value], modulus: int | None) -> Value:
+    """Value of ``expr``, exactly.
+
+    Raises ``KeyError`` when a referenced quantity has no value in ``values``, ``ValueError`` for what has no value (a
+    division by zero, the square root of a negative number).
+    """
     if isinstance(expr, Num):
         return expr.value
     if isinstance(expr, Ref):
         return values[expr.name]
     numbers = [evaluate(arg, values, modulus) for arg in expr.args]
+    if len(numbers) == 1:
+        return apply_unary(expr.symbol, numbers[0], modulus)
     return reduce(lambda left, right: combine(expr.symbol, left, right, modulus), numbers)
 
 
@@ -93,15 +109,19 @@ def substitute(expr: Expr, leaf: Callable[[str], Expr]) -> Expr:
 
 
 def reduce_once(expr: Op, modulus: int | None) -> Expr:
-    """Carry out one binary operation: the first two operands of the first innermost operation.
+    """Carry out one operation: on the first two operands, or the only one, of the first innermost operation.
 
     Repeated, it writes the subgoals of a computation: 3 * (13 + 5 + 6) -> 3 * (18 + 6) -> 3 * 24 -> 72.
     """
     for index, arg in enumerate(expr.args):
         if isinstance(arg, Op):
             return Op(expr.symbol, (*expr.args[:index], reduce_once(arg, modulus), *expr.args[index + 1 :]))
-    first, second, *rest = expr.args
-    assert isinstance(first, Num) and isinstance(second, Num), "reduce_once needs an expression without references"
+    first, *rest = expr.args
+    assert isinstance(first, Num), "reduce_once needs an expression without references"
+    if not rest:
+        return Num(apply_unary(expr.symbol, first.value, modulus))
+    second, *rest = rest
+    assert isinstance(second, Num), "reduce_once needs an expression without references"
     result = Num(combine(expr.symbol, first.value, second.value, modulus))
     return Op(expr.symbol, (result, *rest)) if rest else result
 
@@ -116,58 +136,68 @@ def subgoals(expr: Expr, modulus: int | None) -> list[Expr]:
 
 
 def render(expr: Expr, leaf: Callable[[Num | Ref], str]) -> str:
-    """Text of ``expr`` with single spaces; a nested sum or difference stands in parentheses."""
+    """Text of ``expr`` with single spaces: ``a + b``, ``sqrt a``, ``a ^2``; what is nested stands in parentheses.
+
+    Only a product or quotient in a sum or difference needs none.
+    """
     if not isinstance(expr, Op):
         return leaf(expr)
-    return f" {expr.symbol} ".join(_render_operand(arg, leaf) for arg in expr.args)
+    bare = expr.symbol in _LEVELS[0]
+    texts = [_render_operand(arg, leaf, bare) for arg in expr.args]
+    if expr.symbol in UNARY:
+        return f"{texts[0]} ^2" if expr.symbol == "square" else f"{expr.symbol} {texts[0]}"
+    return f" {expr.symbol} ".join(texts)
 
 
-def _render_operand(expr: Expr, leaf: Callable[[Num | Ref], str]) -> str:
+def _render_operand(expr: Expr, leaf: Callable[[Num | Ref], str], bare_product: bool) -> str:
     text = render(expr, leaf)
-    return f"( {text} )" if isinstance(expr, Op) and expr.symbol != "*" else text
+    bare = not isinstance(expr, Op) or (bare_product and expr.symbol in _LEVELS[1])
+    return text if bare else f"( {text} )"
 
 
 def parse(tokens: Sequence[str], leaf: Callable[[str], Num | Ref | None]) -> Expr | None:
-    """Inverse of :func:`render`: the expression that ``tokens`` spell, or ``None`` if they spell none.
+    """Inverse of :func:`render` for arithmetic: the expression that ``tokens`` spell, or ``None`` if they spell none.
 
     ``leaf`` turns one token into a number or a reference, or returns ``None``. Linear in the number of tokens; nesting
     deeper than 20 is refused, so no input can exhaust the stack.
     """
-    expr, end = _parse_sum(tokens, 0, leaf, 0)
+    expr, end = _parse_chain(tokens, 0, leaf, 0, 0)
     return expr if end == len(tokens) else None
 
 
-def _parse_sum(tokens: Sequence[str], at: int, leaf: Callable, depth: int) -> tuple[Expr | None, int]:
-    expr, at = _parse_product(tokens, at, leaf, depth)
+def _parse_chain(
+    tokens: Sequence[str], at: int, leaf: Callable, depth: int, level: int
+) -> tuple[Expr | None, int]:
+    """Operands joined by the symbols of one level, the loosest first; what only differs in nesting stays apart."""
+    if level == len(_LEVELS):
+        return _parse_operand(tokens, at, leaf, depth)
+    symbols = _LEVELS[level]
+    expr, at = _parse_chain(tokens, at, leaf, depth, level + 1)
     args, symbol = [expr], ""
-    while expr is not None and at < len(tokens) and tokens[at] in ("+", "-"):
-        if symbol and (tokens[at] != symbol or symbol == "-"):
+    while expr is not None and at < len(tokens) and tokens[at] in symbols:
+        if symbol and (tokens[at] != symbol or symbol in "-/"):
             args = [Op(symbol, tuple(args))]
         symbol = tokens[at]
-        expr, at = _parse_product(tokens, at + 1, leaf, depth)
+        expr, at = _parse_chain(tokens, at + 1, leaf, depth, level + 1)
         args.append(expr)
     if expr is None:
         return None, at
     return (Op(symbol, tuple(args)) if symbol else expr), at
 
 
-def _parse_product(tokens: Sequence[str], at: int, leaf: Callable, depth: int) -> tuple[Expr | None, int]:
-    expr, at = _parse_operand(tokens, at, leaf, depth)
-    args = [expr]
-    while expr is not None and at < len(tokens) and tokens[at] == "*":
-        expr, at = _parse_operand(tokens, at + 1, leaf, depth)
-        args.append(expr)
-    if expr is None:
-        return None, at
-    return (Op("*", tuple(args)) if len(args) > 1 else expr), at
-
-
 def _parse_operand(tokens: Sequence[str], at: int, leaf: Callable, depth: int) -> tuple[Expr | None, int]:
-    if at >= len(tokens) or depth > 20:
+    if at >= len(tokens) or depth > _NESTING:
         return None, at
-    if tokens[at] != "(":
-        return leaf(tokens[at]), at + 1
-    expr, at = _parse_sum(tokens, at + 1, leaf, depth + 1)
-    if expr is None or at >= len(tokens) or tokens[at] != ")":
-        return None, at
-    return expr, at + 1
+    if tokens[at] == "sqrt":
+        expr, at = _parse_operand(tokens, at + 1, leaf, depth + 1)
+        return (Op("sqrt", (expr,)) if expr else None), at
+    if tokens[at] == "(":
+        expr, at = _parse_chain(tokens, at + 1, leaf, depth + 1, 0)
+        if expr is None or at >= len(tokens) or tokens[at] != ")":
+            return None, at
+    else:
+        expr = leaf(tokens[at])
+    at += 1
+    if expr is not None and at < len(tokens) and tokens[at] == "^2":
+        return Op("square", (expr,)), at + 1
+    return expr, at

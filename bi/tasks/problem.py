@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bi.tasks.expression import Expr, Num, Op, Ref, evaluate, operations, references
+from bi.tasks.operators import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Quantity:
 
     name: str
     formula: Expr
-    value: int
+    value: Value
     stated: bool = True
 
     @property
@@ -42,7 +43,7 @@ class Problem:
     """A graph of quantities in topological order, the premises in stated order, and the target.
 
     Build one with :func:`build_problem`, which sorts and evaluates; the fields are then consistent by construction.
-    ``modulus`` is ``None`` for ordinary integers.
+    ``modulus`` is ``None`` for ordinary numbers.
     """
 
     task: str
@@ -57,7 +58,7 @@ class Problem:
         return {quantity.name: quantity for quantity in self.quantities}
 
     @property
-    def answer(self) -> int:
+    def answer(self) -> Value:
         """Value of the target."""
         return self.by_name[self.target].value
 
@@ -109,7 +110,7 @@ def _canonical(expr: Expr, codes: Mapping[str, str]) -> str:
     if isinstance(expr, Ref):
         return codes[expr.name]
     parts = [_canonical(arg, codes) for arg in expr.args]
-    return f"({expr.symbol} {' '.join(parts if expr.symbol == '-' else sorted(parts))})"
+    return f"({expr.symbol} {' '.join(parts if expr.symbol in '-/' else sorted(parts))})"
 
 
 def build_problem(
@@ -123,14 +124,17 @@ def build_problem(
 
     ``formulas`` maps names to formulas; names absent from ``premises`` are quantities that the question implies. The
     topological order is a function of the content alone (depth first, in the order of the premises), so that reading
-    a worded problem gives the same object back. Raises ``ValueError`` for a cycle, an unknown name or a target without
-    a formula.
+    a worded problem gives the same object back. Raises ``ValueError`` for a cycle, an unknown name, a target without a
+    formula, or a formula without a value (a division by zero, the square root of a negative number).
     """
     stated = frozenset(premises)
-    values: dict[str, int] = {}
+    values: dict[str, Value] = {}
     quantities = []
     for name in _depth_first(formulas, (*premises, target)):
-        values[name] = evaluate(formulas[name], values, modulus)
+        try:
+            values[name] = evaluate(formulas[name], values, modulus)
+        except ValueError as error:
+            raise ValueError(f"the quantity {name!r} has no value: {error}") from None
         quantities.append(Quantity(name, formulas[name], values[name], name in stated))
     return Problem(task, tuple(quantities), tuple(premises), target, modulus)
 
