@@ -165,6 +165,15 @@ COMPACT = (
     ("reuse", 0.7),
     ("redundant", (1, 4)),
 )
+# The paper's DyVal settings: SFT on depth 4, RL and tests on depth 5 with up to 8 redundant premises, 20 to 22 of them
+# out of distribution. Sizes are depths here, not operations.
+DYVAL = TaskRecipe(
+    task="dyval_arithmetic", wording="dyval", train_ops=(5, 5), id_ops=(5, 5), ood_ops=(5, 5),
+    options=(("sft.min_depth", 4), ("sft.max_depth", 4), ("redundant", (0, 8)), ("ood.redundant", (20, 22))),
+)
+# The same for models of book size: two levels less, names within the compact vocabulary, values modulo 23.
+DYVAL_COMPACT = (("modulus", 23), ("compact", True), ("names", 24), ("min_depth", 3), ("max_depth", 3),
+                 ("sft.min_depth", 2), ("redundant", (0, 3)), ("ood.redundant", (7, 8)))
 
 SMOKE = Profile(
     name="smoke",

@@ -16,10 +16,9 @@ from bi.augmentation.trace import Trace, draw_phrases, plain_trace
 from bi.augmentation.wording import Wording, get_wording
 from bi.recipes import BehaviorRates, TaskRecipe
 from bi.streams import stream
-from bi.tasks.igsm import IGSMConfig, generate
+from bi.tasks.generators import get_task, split_options
 from bi.tasks.problem import Problem, in_corpus_half
 
-TASKS = ("igsm",)
 SPLITS = ("sft", "rl", "dev_id", "dev_ood", "test_id", "test_ood")
 _HELD_OUT = ("test_id", "test_ood", "dev_id", "dev_ood")
 
@@ -57,21 +56,25 @@ def split_ops(task: TaskRecipe, split: str) -> tuple[int, int]:
     return task.id_ops if split.endswith("_id") else task.ood_ops
 
 
-def task_config(task: TaskRecipe, ops: tuple[int, int]) -> IGSMConfig:
-    """The generator's config for ``ops``; raises ``ValueError`` for an unknown task or option."""
-    if task.task not in TASKS:
-        raise ValueError(f"unknown task {task.task!r}; choose one of {', '.join(TASKS)}")
-    known = {field.name for field in dataclasses.fields(IGSMConfig)}
+def task_config(task: TaskRecipe, size: tuple[int, int], split: str | None = None) -> Any:
+    """The generator's config for ``size`` (operations in iGSM, depth in DyVal) with the options of ``split``.
+
+    ``ValueError`` for an unknown task or option, or a wording that the task or its options do not fit.
+    """
+    kind = get_task(task.task)
     for name, _ in task.options:
-        if name not in known:
-            raise ValueError(f"unknown option {name!r} of task {task.task!r}; it has {', '.join(sorted(known))}")
-    config = IGSMConfig(*ops, **dict(task.options))
-    if config.compact != (task.wording == "compact"):
+        if name.rpartition(".")[2] not in kind.options:
+            raise ValueError(f"unknown option {name!r} of task {task.task!r}; it has {', '.join(sorted(kind.options))}")
+    get_wording(task.wording)
+    if task.wording not in kind.wordings:
+        raise ValueError(f"task {task.task!r} is not written in the wording {task.wording!r}; "
+                         f"choose one of {', '.join(kind.wordings)}")
+    config = kind.configure(size, split_options(task.options, split).items())
+    if config.compact != task.wording.endswith("compact"):
         raise ValueError(
-            f"wording {task.wording!r} needs problems with compact={task.wording == 'compact'}; "
+            f"wording {task.wording!r} needs problems with compact={task.wording.endswith('compact')}; "
             "set the option 'compact'"
         )
-    get_wording(task.wording)
     return config
 
 
@@ -81,7 +84,7 @@ def problem_stream(task: TaskRecipe, split: str, seed: int, exclude: frozenset[s
     With ``task.apart`` all keys lie in the half that the corpora of the base models leave out. Held-out splits are the
     same for every seed, so that seeds differ in training alone.
     """
-    config = task_config(task, split_ops(task, split))
+    config, generate = task_config(task, split_ops(task, split), split), get_task(task.task).generate
     seen = set(exclude)
     held_out = split in _HELD_OUT
     misses = index = 0

@@ -34,6 +34,7 @@ from bi.tasks.operators import NA, Value
 from bi.tasks.problem import Problem, build_problem
 
 _LONGEST = 4000
+_NONE = -1  # the phrase of a line that has none
 _HALF = Fraction(1, 2 * 10**8)
 _QUESTION = re.compile(r"What is the value of ([a-z]{3})\?\Z")
 _MODULUS = re.compile(r"All numbers are counted modulo (\d{1,6})\.\Z")
@@ -244,16 +245,16 @@ def _read_lines(lines: Sequence[str]) -> list[Line]:
             claim = lines[at] if at < len(lines) else ""
         line, used = _read_step(claim, lines[at + 1] if at + 1 < len(lines) else "")
         if fact is not None:
-            clash = restated is None or restated[0] != line.name or line.phrase not in (None, phrase)
+            clash = restated is None or restated[0] != line.name or line.phrase not in (_NONE, phrase)
             line = (Line("unreadable", claim[:200], line.name) if clash or restated is None
                     else dataclasses.replace(line, restated=restated[1], phrase=phrase))
-        found.append(dataclasses.replace(line, phrase=line.phrase or 0))
+        found.append(dataclasses.replace(line, phrase=max(0, line.phrase)))
         at += used
     return found
 
 
 def _read_step(claim: str, following: str) -> tuple[Line, int]:
-    """One step that starts with ``claim``, and how many lines it takes; its phrase is ``None`` if it has none."""
+    """One step that starts with ``claim``, and how many lines it takes; its phrase is -1 if it has none."""
     if len(claim) > _LONGEST:
         return Line("unreadable", claim[:200]), 1
     phrase, match = _match(REFLECTION, claim)
@@ -268,7 +269,7 @@ def _read_step(claim: str, following: str) -> tuple[Line, int]:
     if leaf:
         value = read_value(leaf[2])
         kind = "unreadable" if value is None else "solve"
-        return Line(kind, claim, leaf[1], None, (Num(value),), value, phrase=None), 1  # type: ignore[arg-type]
+        return Line(kind, claim, leaf[1], None, (Num(value),), value, phrase=_NONE), 1
     if rule := re.fullmatch(r"(\(.+\)) -> ([a-z]{3})\.", claim):
         return _read_rule(claim, following, rule[1].split(" = "), rule[2])
     name, *parts = claim.removesuffix(".").split(" = ")
@@ -280,7 +281,7 @@ def _read_chain(claim: str, name: str, parts: list[str]) -> Line:
     written = [read_expression(part) for part in parts]
     if not re.fullmatch("[a-z]{3}", name) or value is None or not written or any(expr is None for expr in written):
         return Line("unreadable", claim[:200])
-    return Line("solve", claim, name, None, tuple(expr for expr in written if expr), value, phrase=None)  # type: ignore
+    return Line("solve", claim, name, None, tuple(expr for expr in written if expr), value, phrase=_NONE)
 
 
 def _read_rule(claim: str, following: str, parts: list[str], name: str) -> tuple[Line, int]:
@@ -289,7 +290,7 @@ def _read_rule(claim: str, following: str, parts: list[str], name: str) -> tuple
     if any(expr is None for expr in written) or value is None:
         return Line("unreadable", claim[:200], name), 1
     premises = tuple(Op("then", (expr,)) for expr in written if expr)
-    return Line("solve", claim, name, None, premises, value, phrase=None), 2  # type: ignore[arg-type]
+    return Line("solve", claim, name, None, premises, value, phrase=_NONE), 2
 
 
 def _match(templates: tuple[str, ...], text: str) -> tuple[int | None, Mapping[str, str] | None]:

@@ -35,7 +35,7 @@ _RULE = re.compile(rf"(\(.+\)) -> {_NAME}\.\Z")
 def write_premise(name: str, formula: Expr, task: str) -> str:
     """The sentence that states ``formula`` of ``name``."""
     if isinstance(formula, Num):
-        return f"The value of {name} is {formula.value}." if task == "dyval_arithmetic" else f"{name} is {formula.value}."
+        return f"{'The value of ' if task == 'dyval_arithmetic' else ''}{name} is {formula.value}."
     assert isinstance(formula, Op), "DyVal states values and operations"
     if task == "dyval_deductive":
         text = _bracket(formula.args[0], lambda leaf: leaf.name)
@@ -99,7 +99,7 @@ def _arithmetic_formula(form: str, names: tuple[str, ...]) -> Expr:
     return Op(form, tuple(part[0] for part in operands))
 
 
-# --- formulas in the chain of thought ----------------------------------------------------------------------------------
+# --- formulas in the chain of thought --------------------------------------------------------------------------------
 
 
 def show(value: Value, problem: Problem) -> str:
@@ -186,7 +186,7 @@ def _leaf(token: str) -> Num | Ref | None:
     return Ref(token) if re.fullmatch("[a-z]{3}", token) else None
 
 
-# --- the second line of a deduction ------------------------------------------------------------------------------------
+# --- the second line of a deduction ----------------------------------------------------------------------------------
 
 
 def deduction(name: str, known: Expr, premise: str) -> str:
@@ -207,8 +207,8 @@ def _sentences(name: str, premise: str) -> dict[str, str]:
         "true": f"The premise {premise} is True, thus, the value of {name} is True.",
         "or false": f"The premise {premise} is False, thus, the value of {name} cannot be deduced and is set to N/A.",
         "and false": f"The premise {premise} is False, thus, the value of {name} can not be deduced and is set to N/A.",
-        "not false": f"The value of the premise {premise} is False. Thus, the value of {name} cannot be deduced, and is "
-                     "set to N/A.",
+        "not false": f"The value of the premise {premise} is False. Thus, the value of {name} cannot be deduced, and "
+                     "is set to N/A.",
         "and open": f"Given at least one of the children's value is N/A, the value of {name} cannot be deduced and is "
                     "set to N/A.",
         "or open": "Given none of the children are True and at least one is N/A, thus, the value of premise is N/A. "

@@ -12,7 +12,6 @@ import typer
 from bi.augmentation.arms import (
     ARM_RATES,
     SPLITS,
-    TASKS,
     arm_rates,
     build_problems,
     iterate_rows,
@@ -26,9 +25,13 @@ from bi.commands.door import say
 from bi.commands.outputs import check_file_out
 from bi.commands.recipe_options import replace_fields, takes
 from bi.progress import Progress
-from bi.recipes import COMPACT, BehaviorRates, TaskRecipe, get_profile
+from bi.recipes import COMPACT, DYVAL, DYVAL_COMPACT, BehaviorRates, TaskRecipe, get_profile
 from bi.records import read_rows, write_rows
+from bi.tasks.generators import TASKS, get_task
 from bi.tasks.problem import Problem
+
+WORDING_OPTIONS = {"compact": COMPACT, "dyval": DYVAL.options, "dyval_compact": DYVAL_COMPACT}
+"""The generator's options that a wording brings when it is chosen by name."""
 
 _RANGES = {"sft": "train_ops", "rl": "train_ops", "id": "id_ops", "ood": "ood_ops"}
 
@@ -42,10 +45,12 @@ def data(
         "--prompts-only", help="In place of --arm: questions and answers alone, for RL and for tests.")] = False,
     task: Annotated[str | None, typer.Option(metavar="NAME", help=f"Kind of problem: {', '.join(TASKS)}.")] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="Number of rows.")] = None,
-    min_ops: Annotated[int | None, typer.Option(help="Fewest operations of a problem.")] = None,
-    max_ops: Annotated[int | None, typer.Option(help="Most operations of a problem.")] = None,
+    min_ops: Annotated[int | None, typer.Option(
+        help="Fewest operations of a problem (of a DyVal problem: smallest depth).")] = None,
+    max_ops: Annotated[int | None, typer.Option(
+        help="Most operations of a problem (of a DyVal problem: largest depth).")] = None,
     wording: Annotated[str | None, typer.Option(
-        metavar="NAME", help=f"{' or '.join(WORDINGS)}; compact has one token a word, for tiny models.")] = None,
+        metavar="NAME", help=f"{', '.join(WORDINGS)}; compact ones have one token a word, for tiny models.")] = None,
     split: Annotated[str | None, typer.Option(
         metavar="NAME", help=f"Which problems: {', '.join(SPLITS)}. By default sft with --arm, rl with "
                              "--prompts-only. Test and dev problems do not depend on the seed.")] = None,
@@ -76,12 +81,13 @@ def data(
     rates = replace_fields(defaults.rates, changes)
     if arm is not None:
         arm_rates(arm, rates)
-    task_config(recipe, split_ops(recipe, split))
+    config = task_config(recipe, split_ops(recipe, split), split)
     check_file_out(out, overwrite=overwrite)
     excluded = read_keys(exclude or [])
     count = rows or default_rows(recipe, split)
-    low, high = split_ops(recipe, split)
-    say(f"drawing {count} {recipe.task} problems: split {split}, {low} to {high} operations, seed {seed}")
+    low, high = (getattr(config, bound) for bound in get_task(recipe.task).size)
+    size = "operations" if recipe.task == "igsm" else "levels"
+    say(f"drawing {count} {recipe.task} problems: split {split}, {low} to {high} {size}, seed {seed}")
     problems = draw_problems(recipe, split, count, seed, excluded)
     made = (prompt_row(problem, recipe) for problem in problems)
     done = iterate_rows(problems, arm, recipe, rates, seed) if arm else made
@@ -92,19 +98,32 @@ def data(
 def choose_task(
     recipe: TaskRecipe, split: str, task: str | None, wording: str | None, min_ops: int | None, max_ops: int | None
 ) -> TaskRecipe:
-    """``recipe`` with what the options change; a range of operations counts for ``split`` alone.
+    """``recipe`` with what the options change; a range of operations (or of depth) counts for ``split`` alone.
 
-    Another wording than the recipe's brings the generator's options that it needs. The generator checks the rest.
+    Another task brings its own sizes, another wording than the recipe's the generator's options that it needs. The
+    generator checks the rest.
     """
+    if task is not None and task != recipe.task:
+        recipe = switch_task(recipe, task)
     if wording is not None and wording != recipe.wording:
         get_wording(wording)
-        recipe = dataclasses.replace(recipe, wording=wording, options=COMPACT if wording == "compact" else ())
+        recipe = dataclasses.replace(recipe, wording=wording, options=WORDING_OPTIONS.get(wording, ()))
     low, high = split_ops(recipe, split)
     if min_ops is not None or max_ops is not None:
         low = min_ops if min_ops is not None else min(low, max_ops or low)
         high = max_ops if max_ops is not None else max(high, low)
-        recipe = dataclasses.replace(recipe, **{_RANGES[split.rsplit("_", 1)[-1]]: (low, high)})
-    return recipe if task is None else dataclasses.replace(recipe, task=task)
+        bounds = get_task(recipe.task).size
+        kept = tuple(pair for pair in recipe.options if pair[0].rpartition(".")[2] not in bounds)
+        recipe = dataclasses.replace(recipe, options=kept, **{_RANGES[split.rsplit("_", 1)[-1]]: (low, high)})
+    return recipe
+
+
+def switch_task(recipe: TaskRecipe, task: str) -> TaskRecipe:
+    """``recipe`` for another task: its own sizes and first wording, as many rows. ``ValueError`` if it is unknown."""
+    wording, size = get_task(task).wordings[0], TaskRecipe() if task == "igsm" else DYVAL
+    return dataclasses.replace(size, task=task, wording=wording, options=WORDING_OPTIONS.get(wording, ()),
+                               sft_rows=recipe.sft_rows, rl_prompts=recipe.rl_prompts,
+                               test_problems=recipe.test_problems)
 
 
 def default_rows(recipe: TaskRecipe, split: str) -> int:

@@ -31,8 +31,10 @@ class Undetermined(Enum):
 
 NA = Undetermined.NA
 
-Value: TypeAlias = int | Fraction | Radical | Undetermined | Any
-"""What a quantity may be worth; truth values count as integers. ``Any`` keeps integer code free of narrowing."""
+Value: TypeAlias = Any
+"""What a quantity may be worth: ``int`` (with ``bool``), ``Fraction``, :class:`Radical`, :class:`Undetermined`.
+
+An alias of ``Any``: which of them it is follows from the task, and arithmetic is written once for all."""
 
 
 def apply_binary(symbol: str, left: Value, right: Value, modulus: int | None) -> Value:

@@ -165,7 +165,9 @@ def _plain(value: Fraction | Radical) -> int | Fraction | Radical:
     return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
 
 
-def _join(symbol: Literal["+", "-", "*", "/"], left: int | Fraction | Radical, right: int | Fraction | Radical) -> Radical:
+def _join(
+    symbol: Literal["+", "-", "*", "/"], left: int | Fraction | Radical, right: int | Fraction | Radical
+) -> Radical:
     return Radical(symbol, *(arg if isinstance(arg, Radical) else Fraction(arg) for arg in (left, right)))
 
 
