@@ -1,18 +1,25 @@
-"""``bi inject``: put behaviours into the chains of thought of rows that exist already. No torch here."""
+"""``bi inject``: put behaviours into the chains of thought of rows that exist already. No torch here.
+
+The file is read and written one block of rows at a time, so its length does not matter for the memory.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bi.augmentation.arms import ARM_RATES, arm_rates, injected_completion
-from bi.augmentation.behaviors import BEHAVIORS, strip
+from bi.augmentation.arms import ARM_RATES, arm_rates
+from bi.augmentation.behaviors import BEHAVIORS
+from bi.augmentation.formats import FORMATS, Request, Row, get_format, inject_row
 from bi.augmentation.wording import WORDINGS, get_wording
 from bi.commands import options
 from bi.commands.door import say
@@ -20,15 +27,16 @@ from bi.commands.outputs import check_file_out
 from bi.commands.recipe_options import replace_fields, takes
 from bi.progress import Progress
 from bi.recipes import BehaviorRates, get_profile
-from bi.records import PLAIN_ROW, RecordError, iterate_lines, iterate_rows, write_rows
+from bi.records import RecordError, iterate_lines, iterate_rows, write_rows
 
-Row = dict[str, Any]
+BLOCK = 256  # rows that one process has in hand
 
 
 @takes(BehaviorRates)
 def inject(
-    source: Annotated[Path, typer.Argument(metavar="DATA", help="JSON Lines with prompt and completion.")],
+    source: Annotated[Path, typer.Argument(metavar="DATA", help="JSON Lines in one of the formats.")],
     out: options.OutFile,
+    format: Annotated[str, typer.Option(metavar="NAME", help=f"What the rows look like: {', '.join(FORMATS)}.")] = "igsm",
     behaviors: Annotated[str, typer.Option(
         metavar="LIST", help=f"Which behaviours, separated by commas: {', '.join(BEHAVIORS)}.")]
     = ",".join(BEHAVIORS),
@@ -38,31 +46,43 @@ def inject(
         metavar="NAME", help=f"Wording of rows without a `wording` column: {', '.join(WORDINGS)}.")] = None,
     keep_unread: Annotated[bool, typer.Option(
         "--keep-unread", help="Copy rows that cannot be read unchanged, instead of stopping.")] = False,
+    num_proc: Annotated[int, typer.Option(min=1, help="Processes that work side by side; the result is the same.")] = 1,
     seed: options.Seed = 0,
     profile: options.Profile = options.DEFAULT_PROFILE,
     overwrite: options.Overwrite = False,
     changes: Any = None,
 ) -> None:
-    """Inject behaviours into the chains of thought of DATA, such as `bi data --arm vanilla` writes.
+    """Inject behaviours into the chains of thought of DATA.
 
-    The question, the answer, the number of rows and all other columns stay; n_reflection, n_analysis and n_subgoal say
+    The question, the answer, the number of rows and all other columns stay. n_reflection, n_analysis and n_subgoal say
     what each completion really holds. Behaviours that it held before are taken out first. Rows that cannot be read are
     listed with their line and the reason, and stop the run.
 
     \b
+    Formats and the columns that they read:
+      igsm   prompt, completion, wording, as `bi data` writes them
+      dyval  the same, or PromptBench's descriptions, vars, inferences
+      gsm8k  question, answer (calculator annotations, last line #### ANSWER)
+      steps  question, steps, answer (the book says what a step holds)
+    Formats other than igsm get new columns prompt and completion; there reflection only lands on locked steps.
+
+    \b
     bi inject plain.jsonl --behaviors reflection,subgoal --seed 0 --out injected.jsonl
-    bi inject plain.jsonl --rate 0.2 --subgoal 1 --out injected.jsonl
+    bi inject train.jsonl --format gsm8k --rate 0.2 --subgoal 1 --num-proc 8 --out injected.jsonl
     """
     chosen = choose_behaviors(behaviors)
     rates = choose_rates(get_profile(profile).rates, chosen, rate, changes)
     if wording is not None:
         get_wording(wording)
+    columns = get_format(format).columns
     check_file_out(out, overwrite=overwrite)
     tally: Counter[str] = Counter()
-    change = partial(inject_row, wording=wording, rates=rates, arm=arm_name(chosen), seed=seed)
+    request = Request(rates, seed, wording, arm_name(chosen))
     total = sum(1 for _ in iterate_lines(source))
-    rows = injected_rows(source, change, tally, keep_unread=keep_unread)
-    write_rows(out, rows, seen=Progress(total, "rows").update)
+    with workers(num_proc) as spread:
+        outcomes = spread(partial(try_row, format=format, request=request), iterate_rows(source, columns))
+        rows = injected_rows(source, outcomes, tally, keep_unread=keep_unread)
+        write_rows(out, rows, seen=Progress(total, "rows").update)
     realised = ", ".join(f"{tally[f'n_{name}']} {name}" for name in BEHAVIORS)
     kept = f"; {tally['unread']} rows copied unread" if tally["unread"] else ""
     say(f"{out}: {tally['rows']} rows with {realised}{kept}")
@@ -104,19 +124,46 @@ def arm_name(chosen: tuple[str, ...]) -> str:
     return next((arm for arm in ARM_RATES if arm_rates(arm, every) == only(chosen, every)), "+".join(chosen))
 
 
-def injected_rows(
-    source: Path, change: Callable[[Row], Row], tally: Counter[str], *, keep_unread: bool
-) -> Iterator[Row]:
-    """The rows of ``source`` after ``change``, one at a time; ``tally`` adds up rows, behaviours and unread rows.
+Outcome = tuple[int, Row, Row | None, str]
+"""Line, row, the row with behaviours or ``None``, and then the reason."""
 
-    A row that ``change`` refuses is said with its line and the reason. With ``keep_unread`` it is handed on as it is;
+
+def try_row(numbered: tuple[int, Row], *, format: str, request: Request) -> Outcome:
+    """:func:`bi.augmentation.formats.inject_row` on one row with its line; a refusal is an outcome, not an error."""
+    line, row = numbered
+    try:
+        return line, row, inject_row(row, format, request), ""
+    except ValueError as error:
+        return line, row, None, str(error)
+
+
+@contextmanager
+def workers(count: int) -> Iterator[Callable[[Callable, Iterable], Iterator]]:
+    """A map over an iterable, in order, by ``count`` processes; never more than a block of rows each is in memory."""
+    if count == 1:
+        yield map
+        return
+    with ProcessPoolExecutor(count) as pool:
+
+        def spread(function: Callable, items: Iterable) -> Iterator:
+            left = iter(items)
+            while block := list(islice(left, BLOCK * count)):
+                yield from pool.map(function, block, chunksize=BLOCK // 4)
+
+        yield spread
+
+
+def injected_rows(
+    source: Path, outcomes: Iterable[Outcome], tally: Counter[str], *, keep_unread: bool
+) -> Iterator[Row]:
+    """The rows of ``outcomes``, one at a time; ``tally`` adds up rows, behaviours and unread rows.
+
+    A row that was refused is said with its line and the reason. With ``keep_unread`` it is handed on as it is;
     without, the rest is still looked through, so that all such rows are listed, and then ``ValueError`` is raised.
     """
-    for line, row in iterate_rows(source, PLAIN_ROW):
-        try:
-            changed = change(row)
-        except ValueError as error:
-            say(f"unread: {RecordError(source, line, str(error))}")
+    for line, row, changed, reason in outcomes:
+        if changed is None:
+            say(f"unread: {RecordError(source, line, reason)}")
             tally["unread"] += 1
             yield row
             continue
@@ -126,20 +173,3 @@ def injected_rows(
     if tally["unread"] and not keep_unread:
         raise ValueError(f"{tally['unread']} rows of {source} cannot be read (listed above), and nothing was written; "
                          "mend them, or copy them unchanged with --keep-unread")
-
-
-def inject_row(row: Row, *, wording: str | None, rates: BehaviorRates, arm: str, seed: int) -> Row:
-    """``row`` with behaviours in its completion, the realised counts, and ``arm`` if it has that column.
-
-    A vanilla row becomes the row that the arm has (:func:`bi.augmentation.arms.injected_completion`).
-    Raises ``ValueError`` for a row whose prompt or completion cannot be read.
-    """
-    name = row.get("wording", wording)
-    if not isinstance(name, str):
-        raise ValueError("it has no column 'wording'; say which it is with --wording")
-    words = get_wording(name)
-    problem = words.read_problem(row["prompt"])
-    plain = strip(words.read_trace(row["completion"], problem), problem)
-    completion, realised = injected_completion(plain, problem, words, rates, seed)
-    label = {"arm": arm} if "arm" in row else {}
-    return {**row, **label, "completion": completion, **realised}
