@@ -21,6 +21,8 @@ ANNOTATION = re.compile(r"<<[^<>\n]*>>")
 _ARITHMETIC = re.compile(rf"(?P<number>{NUMBER.pattern})|(?P<sign>[-+*/×÷]|(?<=[\d)\s])[xX](?=[\s\d($]))|(?P<equals>=)|"
                          r"(?P<open>[()])|(?P<space>[ \t]+)|(?P<other>.)", re.DOTALL)
 _LONGEST = 20_000
+_REFLECTION = tuple(tuple(re.split(r"\{target\}|\{missing\}", template)) for template in REFLECTION)
+_ANALYSIS = tuple(tuple(template.split("{fact}")) for template in ANALYSIS)
 
 
 def plain_chain_trace(chain: Chain) -> Trace:
@@ -169,8 +171,7 @@ def _read_reflection(line: str, chain: Chain, names: Mapping[str, str], solved: 
 
 def reflection_readings(line: str) -> Iterator[tuple[int, str, str]]:
     """Every way to read a line as a reflection: phrase, target, missing."""
-    for phrase, template in enumerate(REFLECTION):
-        before, between, behind = re.split(r"\{target\}|\{missing\}", template)
+    for phrase, (before, between, behind) in enumerate(_REFLECTION):
         if not (line.startswith(before) and line.endswith(behind)) or len(line) > _LONGEST:
             continue
         core = line[len(before) : len(line) - len(behind)]
@@ -207,7 +208,7 @@ def find_behaviors(text: str) -> dict[str, int]:
     A computation is expanded where two or more expressions with an operation stand in one chain of equals signs.
     """
     found = {"reflection": 0, "analysis": 0, "subgoal": 0}
-    for line in text.split("\n"):
+    for line in filter(None, text.split("\n")):
         if next(reflection_readings(line), None) is not None:
             found["reflection"] += 1
         elif quoted_fact(line) is not None:
@@ -219,8 +220,7 @@ def find_behaviors(text: str) -> dict[str, int]:
 
 def quoted_fact(line: str) -> str | None:
     """The sentence that an analysis quotes, ``None`` if the line is none."""
-    for template in ANALYSIS:
-        before, behind = template.split("{fact}")
+    for before, behind in _ANALYSIS:
         if line.startswith(before) and line.endswith(behind) and len(line) > len(before) + len(behind):
             return line[len(before) : len(line) - len(behind)]
     return None

@@ -17,9 +17,11 @@ from bi.tasks.chain import Chain, check_value, constants_of, numbers_in, parse_e
 from bi.tasks.expression import Num, binary_operations
 from bi.tasks.gsm8k import ANNOTATION, split_final
 
-COMMON = frozenset(map(Fraction, (0, 1, 2, 3, 4, 5, 7, 10, 12, 24, 30, 31, 52, 60, 100, 365, 1000, 3600))) | {
-    Fraction(1, 2), Fraction(1, 100)}
-"""Numbers that need no source: small ones, per cent, and units of time and amount."""
+SMALL = frozenset(map(Fraction, (0, 1, 2, 3, 4, 5, 10, 100))) | {Fraction(1, 2), Fraction(1, 100)}
+"""Numbers that never need a source: factors, shares and per cent."""
+
+UNITS = frozenset(map(Fraction, (7, 12, 24, 30, 31, 52, 60, 365, 1000, 3600)))
+"""Numbers of units, which need no source unless the reference computes the same value."""
 
 _SHOWN = re.compile(r"\s?[$€£]?\s?(-?(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:\.\d{1,9})?|-?\.\d{1,9})")
 _LONGEST = 4000
@@ -53,7 +55,7 @@ class _State:
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
-        self.given = numbers_in(chain.question) | COMMON
+        self.given = numbers_in(chain.question) | SMALL
         self.given |= {value for q in chain.problem.quantities for value in constants_of(q.formula)
                        if isinstance(value, (int, Fraction))}
         self.later = {q.value for q in chain.problem.quantities if isinstance(q.value, (int, Fraction))}
@@ -62,6 +64,8 @@ class _State:
 
     def read(self, line: str) -> list[tuple[str, int]]:
         """The first error of ``line`` with the operations of its formula, in a list that is empty without one."""
+        if not line.strip():
+            return []
         if len(line) > _LONGEST:
             return [("unreadable", 0)]
         targets = [(self.names.get(target), self.names.get(missing)) for _, target, missing in reflection_readings(line)]
@@ -103,7 +107,7 @@ class _State:
             return "unreadable", 0
         width = binary_operations(formula)
         for value in operands:
-            if not self._known(value):
+            if not self._known(value) and (value in self.later or value not in UNITS):
                 return ("locked" if value in self.later else "unknown"), width
         shown = _SHOWN.match(line, match.end())
         value = read_number(right)
