@@ -1,4 +1,4 @@
-"""Random chains of thought in the style of GSM8K and in the steps format, with all the turns that their readers know."""
+"""Random chains of thought in the style of GSM8K and in the steps format, with the turns that their readers know."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def gsm8k_row(rng: random.Random) -> dict[str, str]:
     if rng.random() < 0.2:
         lines.append("And that is what was asked.")
     stated = [constant for constant in constants if rng.random() < 0.8]
-    story = "".join(f" Somebody has {constant} things{rng.choice(('.', ' a day.', ', and more.'))}" for constant in stated)
+    story = "".join(f" Somebody has {number} things{rng.choice(('.', ' a day.', ', and more.'))}" for number in stated)
     return {"question": f"A story.{story} How many in all?",
             "answer": "\n".join(lines) + f"\n#### {write_number(results[-1])}"}
 
@@ -88,7 +88,7 @@ def steps_row(rng: random.Random) -> dict[str, object]:
     for number in range(count):
         name = rng.choice((f"s{number}", f"step {number}", f"total_{number}"))
         parents = sorted(rng.sample(ids, min(len(ids), rng.randint(0, 2))))
-        step: dict[str, object] = {"id": name, "parents": parents, "statement": f"Claim {number} follows from the text."}
+        step: dict[str, object] = {"id": name, "parents": parents, "statement": f"Claim {number} follows."}
         if number == count - 1 or rng.random() < 0.8:
             numeric = [parent for parent in parents if parent in results]
             operands = [f"{{{parent}}}" for parent in numeric] + [str(rng.randint(1, 30)) for _ in range(2)]

@@ -63,7 +63,7 @@ def get_format(name: str) -> Format:
     return FORMATS[name]
 
 
-# --- rows with prompt and completion in one of our wordings ------------------------------------------------------------
+# --- rows with prompt and completion in one of our wordings ----------------------------------------------------------
 
 
 def _inject_igsm(row: Mapping[str, Any], request: Request) -> Row:
@@ -138,7 +138,7 @@ def inject_chain(chain: Chain, rates: BehaviorRates, seed: int) -> str:
 def _extended(row: Mapping[str, Any], request: Request, prompt: str, completion: str, realised: Row) -> Row:
     """``row`` with the new columns; one that it has already must be ours or say the same."""
     if row.get("prompt", prompt) != prompt:
-        raise ValueError("its column 'prompt' holds something other than the question, and would be replaced; rename it")
+        raise ValueError("its column 'prompt' is other than the question, and would be replaced; rename it")
     if "completion" in row and "n_reflection" not in row:
         raise ValueError("it has a column 'completion' already, which would be replaced; rename it")
     return {**row, **_arm(row, request), "prompt": prompt, "completion": completion, **realised}

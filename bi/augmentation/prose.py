@@ -150,7 +150,8 @@ def read_chain_trace(text: str, chain: Chain) -> Trace:
         if phrase is not None:
             rest = rest.partition("\n")[2]
         expanded, rest = _read_passage(rest, passage, chain)
-        steps += [Step(name, "solve", phrase is not None and number == 0, name in expanded, (phrase or 0) * (number == 0))
+        first = Step("", "solve", phrase is not None, phrase=phrase or 0)
+        steps += [replace(first if number == 0 else Step(""), name=name, subgoal=name in expanded)
                   for number, name in enumerate(passage.names)]
         solved.update(passage.names)
         if passage is not chain.passages[-1]:
@@ -247,8 +248,9 @@ def drop_behaviors(text: str) -> str:
     """``text`` without the lines and sentences that only our phrases write; small steps inside a line stay."""
     before, behind = (re.escape(part) for part in SMALL_STEPS.split("{chain}"))
     sentence = re.compile(rf" {before}[-\d.+*/()= ]+{behind}(?=\Z| )")
-    lines = (line for line in text.split("\n") if next(reflection_readings(line), None) is None and quoted_fact(line) is None)
-    return "\n".join(sentence.sub("", line) for line in lines)
+    lines = text.split("\n")
+    kept = (line for line in lines if next(reflection_readings(line), None) is None and quoted_fact(line) is None)
+    return "\n".join(sentence.sub("", line) for line in kept)
 
 
 def drop_small_steps(chain: Chain) -> str:

@@ -42,7 +42,7 @@ def judge_prose(completion: str, chain: Chain) -> Verdict:
     proper = ending is not None and body.count("####") == 0 and (stated is not None or answer)
     state = _State(chain)
     error, width = next(((error, width) for line in body.split("\n") for error, width in state.read(line)), (None, 0))
-    if error is None and isinstance(chain.problem.answer, (int, Fraction)) and chain.problem.answer not in state.results:
+    if error is None and chain.problem.answer in state.later - state.results:
         error = "unfinished"
     if error is None and not (answer and proper):
         error = "answer"
@@ -68,7 +68,8 @@ class _State:
             return []
         if len(line) > _LONGEST:
             return [("unreadable", 0)]
-        targets = [(self.names.get(target), self.names.get(missing)) for _, target, missing in reflection_readings(line)]
+        targets = [(self.names.get(target), self.names.get(missing))
+                   for _, target, missing in reflection_readings(line)]
         if targets:
             return self._reflection(targets)
         quoted = quoted_fact(line)
@@ -117,4 +118,4 @@ class _State:
         return None
 
     def _known(self, value: int | Fraction) -> bool:
-        return any(number in known for known in (self.given, self.results) for number in (value, abs(value), 100 * value))
+        return not {value, abs(value), 100 * value}.isdisjoint(self.given | self.results)

@@ -36,7 +36,8 @@ BLOCK = 256  # rows that one process has in hand
 def inject(
     source: Annotated[Path, typer.Argument(metavar="DATA", help="JSON Lines in one of the formats.")],
     out: options.OutFile,
-    format: Annotated[str, typer.Option(metavar="NAME", help=f"What the rows look like: {', '.join(FORMATS)}.")] = "igsm",
+    format: Annotated[str, typer.Option(
+        metavar="NAME", help=f"What the rows look like: {', '.join(FORMATS)}.")] = "igsm",
     behaviors: Annotated[str, typer.Option(
         metavar="LIST", help=f"Which behaviours, separated by commas: {', '.join(BEHAVIORS)}.")]
     = ",".join(BEHAVIORS),

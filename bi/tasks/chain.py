@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from bi.tasks.expression import Expr, Num, Op, binary_operations, evaluate, parse, references, subgoals
 from bi.tasks.operators import Value, whole
@@ -138,7 +138,7 @@ def _writable(expr: Expr) -> bool:
     return isinstance(expr, Num) and expr.value >= 0 and Fraction(10**_MOST_DECIMALS * expr.value).denominator == 1
 
 
-# --- numbers and expressions as they are written -----------------------------------------------------------------------
+# --- numbers and expressions as they are written ---------------------------------------------------------------------
 
 
 def read_number(text: str) -> int | Fraction | None:
@@ -177,7 +177,8 @@ def write_expression(expr: Expr, spaced: bool) -> str:
     return (f" {expr.symbol} " if spaced else expr.symbol).join(parts)
 
 
-_TOKEN = re.compile(rf"\s*(?:(?P<number>[$€£]?(?:{_NUMBER})%?)|(?P<name>[A-Za-z_]\w*|\{{[^{{}}]+\}})|(?P<sign>[-+*/()×÷]))")
+_TOKEN = re.compile(
+    rf"\s*(?:(?P<number>[$€£]?(?:{_NUMBER})%?)|(?P<name>[A-Za-z_]\w*|\{{[^{{}}]+\}})|(?P<sign>[-+*/()×÷]))")
 
 
 def tokens_of(text: str) -> list[str] | None:
@@ -228,7 +229,7 @@ def parse_expression(text: str, leaf: Callable[[str], Expr | None]) -> Expr | No
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What stands in front of a result: the visible computation, the currency sign, the place behind the equals sign."""
+    """What stands in front of a result: where its computation starts, its currency, the place behind the equals sign."""
 
     at: int | None
     start: int
@@ -271,6 +272,7 @@ def sentences(text: str) -> list[str]:
     return [part.strip() for part in parts if part and part.strip()]
 
 
+@lru_cache(maxsize=256)
 def numbers_in(text: str) -> frozenset[Fraction]:
     """All values that ``text`` writes in digits or words; a fraction such as 3/4 counts with its parts."""
     found: set[Fraction] = set()

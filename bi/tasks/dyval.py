@@ -1,8 +1,8 @@
 """DyVal problems (Zhu et al., DyVal, as in PromptBench): trees of arithmetic, boolean or deductive operations.
 
 Every branch of the tree is ``depth`` levels long, leaves included; extra links make it a proper graph. Values are
-exact: fractions, and square roots only where they are fractions too (``exact_roots``), or radicals that are compared exactly
-(:mod:`bi.tasks.radical`). Nothing is divided by zero and no root is taken of a negative number. The redundant premises
+exact: fractions, and square roots only where they are fractions too (``exact_roots``), or radicals that are compared
+exactly (:mod:`bi.tasks.radical`). Nothing is divided by zero and no root is taken of a negative number. The redundant premises
 form small trees of their own, as in PromptBench; their number is exact and counts sentences.
 """
 
@@ -38,8 +38,8 @@ class DyvalConfig:
     the answer does not need. ``operators``: which to draw from, each equally often (empty: all of the kind).
     ``leaves``: range of stated numbers. ``exact_roots``: square roots of squares of fractions only. ``value_bound``:
     no numerator or denominator is larger. ``modulus``: calculate modulo a prime. ``balanced``: in logic, draw the
-    answer first, so that no constant guess pays. ``order``: of the premises. ``ordered_names``: names follow the order of
-    computation, as PromptBench has it, which gives the order away; by default they are shuffled. ``compact``: names are
+    answer first, so that no constant guess pays. ``order``: of the premises. ``ordered_names``: names follow the order
+    of computation, as PromptBench has it, which gives the order away; by default they are shuffled. ``compact``: names are
     numbers below ``names``, for the compact wording.
     """
 

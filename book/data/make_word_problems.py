@@ -1,4 +1,4 @@
-"""Writes ``word_problems.jsonl``: word problems in the style of GSM8K, in our own sentences, for the book and the tests.
+"""Writes ``word_problems.jsonl``: word problems like those of GSM8K, in our own sentences, for book and tests.
 
     .venv/bin/python book/data/make_word_problems.py > book/data/word_problems.jsonl
 
@@ -62,7 +62,8 @@ def bakery(rng: random.Random) -> tuple[str, str]:
         "note. How many dollars of change are due?",
         f"The rolls cost {money(f'{rolls}*{r}', one)} and the cakes cost {money(f'{cakes}*{c}', two)}.\n"
         f"Together that is {money(f'{write_number(one)}+{write_number(two)}', one + two)}.\n"
-        f"The change is {money(f'50-{write_number(one + two)}', paid - one - two)}.\n#### {write_number(50 - one - two)}",
+        f"The change is {money(f'50-{write_number(one + two)}', paid - one - two)}.\n"
+        f"#### {write_number(paid - one - two)}",
     )
 
 
@@ -72,8 +73,8 @@ def discount(rng: random.Random) -> tuple[str, str]:
     months = rng.choice((3, 4, 6))
     off = price * percent // 100
     return (
-        f"A piano costs ${price:,}. In the sale the shop takes {percent}% off, and delivery adds $60. The buyer pays in "
-        f"{months} equal parts. How many dollars is one part?",
+        f"A piano costs ${price:,}. In the sale the shop takes {percent}% off, and delivery adds $60. The buyer pays "
+        f"in {months} equal parts. How many dollars is one part?",
         "First we need the price in the sale.\n"
         f"The shop takes off {money(f'{price}*{percent}/100', off, f'${price:,} * {percent}/100')}.\n"
         f"That leaves {money(f'{price}-{off}', price - off, f'{price:,} - {off}')}.\n"
@@ -88,8 +89,8 @@ def ferry(rng: random.Random) -> tuple[str, str]:
     trips, cars, people = rng.randint(4, 8), rng.randint(20, 40), rng.randint(2, 4)
     walkers = rng.randint(50, 90)
     return (
-        f"A ferry makes {trips} trips a day. On each trip it carries {cars} cars with {people} people in every car, and "
-        f"{walkers} people on foot. How many people does it carry in a day?",
+        f"A ferry makes {trips} trips a day. On each trip it carries {cars} cars with {people} people in every car, "
+        f"and {walkers} people on foot. How many people does it carry in a day?",
         f"Each day it carries {calc(f'{trips}*{cars}', trips * cars)} cars.\n"
         f"The cars of one trip bring {calc(f'{cars}*{people}', cars * people)} people.\n"
         f"So the day has {calc(f'{trips}*({cars * people}+{walkers})', trips * (cars * people + walkers))} people.\n"
@@ -118,8 +119,8 @@ def library(rng: random.Random) -> tuple[str, str]:
     books = rng.randint(20, 35)
     gone = 2 * shelves
     return (
-        f"A small library has {shelves} shelves with {books} books each. On Monday {gone} books are borrowed, on Tuesday "
-        f"twice as many books as there are shelves. How many books are left?",
+        f"A small library has {shelves} shelves with {books} books each. On Monday {gone} books are borrowed, on "
+        f"Tuesday twice as many books as there are shelves. How many books are left?",
         f"At first there are {calc(f'{shelves}*{books}', shelves * books)} books.\n"
         f"On Tuesday {calc(f'2*{shelves}', gone)} books are borrowed.\n"
         f"Both days together take {calc(f'{gone}+{gone}', 2 * gone)} books.\n"
@@ -135,8 +136,8 @@ def aquarium(rng: random.Random) -> tuple[str, str]:
     liters = length * width * depth // 1000
     return (
         f"An aquarium is {length} cm long, {width} cm wide and {depth} cm deep. One liter is 1,000 cubic centimeters. "
-        f"The stones inside take up {stones} liters. {rng.choice(NAMES)} fills it with a can of 2 liters. How many cans "
-        "does that take?",
+        f"The stones inside take up {stones} liters. {rng.choice(NAMES)} fills it with a can of 2 liters. How many "
+        "cans does that take?",
         f"The aquarium holds {calc(f'{length}*{width}*{depth}/1000', liters, f'{length} * {width} * {depth} / 1000')} "
         "liters.\n"
         f"With the stones there is room for {calc(f'{liters}-{stones}', liters - stones)} liters.\n"
@@ -176,8 +177,8 @@ def cyclists(rng: random.Random) -> tuple[str, str]:
     """Rounding to two decimals, which the answer does not rest on."""
     name, km, hours, rest = rng.choice(NAMES), rng.choice((50, 65, 80)), 3, rng.randint(12, 25)
     return (
-        f"{name} cycles {km} kilometers in 3 hours, rests, and cycles {rest} kilometers home by a shorter way. A friend "
-        f"cycles twice the whole distance. How many kilometers does the friend cycle?",
+        f"{name} cycles {km} kilometers in 3 hours, rests, and cycles {rest} kilometers home by a shorter way. A "
+        f"friend cycles twice the whole distance. How many kilometers does the friend cycle?",
         f"The speed on the way out is {km}/{hours} = <<{km}/{hours}={km / hours:.2f}>>{km / hours:.2f} kilometers an "
         "hour.\n"
         f"The whole distance is {calc(f'{km}+{rest}', km + rest)} kilometers.\n"
@@ -192,8 +193,8 @@ def theatre(rng: random.Random) -> tuple[str, str]:
     rest = rows * seats - cheap
     income = rest * full + cheap * low
     return (
-        f"A theatre has {rows} rows of {seats} seats. Tonight {cheap} seats are sold at ${low} and all others at ${full}. "
-        f"The actors get half of the income. How many dollars do the actors get?",
+        f"A theatre has {rows} rows of {seats} seats. Tonight {cheap} seats are sold at ${low} and all others at "
+        f"${full}. The actors get half of the income. How many dollars do the actors get?",
         f"At the full price there are {calc(f'{rows}*{seats}-{cheap}', rest, f'{rows} * {seats} - {cheap}')} seats.\n"
         f"The income is {money(f'{rest}*{full}+{cheap}*{low}', income, f'{rest} * {full} + {cheap} * {low}')}.\n"
         f"The actors get {money(f'{income}/2', Fraction(income, 2))}.\n#### {write_number(Fraction(income, 2))}",
