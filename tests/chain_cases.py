@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from fractions import Fraction
 
-from bi.tasks.chain import write_number
+from bi.tasks.written import write_number
 
 THINGS = ("clips", "red apples", "boxes in the shed", "dollars", "of them", "pages", "", "percent", "hours of work")
 OPENINGS = ("There are", "So that makes", "Together they have", "In the evening she counts", "The rest comes to",

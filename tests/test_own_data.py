@@ -30,10 +30,10 @@ from bi.augmentation.trace import check_trace, draw_phrases
 from bi.augmentation.verdict import ERRORS
 from bi.recipes import BehaviorRates
 from bi.streams import stream
-from bi.tasks.chain import find_source, noun_phrase, numbers_in, read_number, sentences, write_expression
 from bi.tasks.expression import Num, Op, Ref
 from bi.tasks.gsm8k import read_gsm8k
 from bi.tasks.steps import read_steps
+from bi.tasks.written import find_source, noun_phrase, numbers_in, read_number, sentences, write_expression
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "book" / "data" / "word_problems.jsonl"

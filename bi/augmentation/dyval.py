@@ -16,6 +16,7 @@ from fractions import Fraction
 from functools import cache
 
 from bi.augmentation.dyval_phrases import ANALYSIS, PHRASES, RECALL, REFLECTION
+from bi.augmentation.dyval_rounding import as_written, settle_chains
 from bi.augmentation.dyval_sentences import (
     deduction,
     read_deduction,
@@ -28,14 +29,12 @@ from bi.augmentation.dyval_sentences import (
 from bi.augmentation.trace import Step, Trace, first_unsolved
 from bi.augmentation.verdict import Line, Reading, Verdict, judge
 from bi.augmentation.wording import Wording
-from bi.tasks.dyval import decimal
-from bi.tasks.expression import Expr, Num, Op, evaluate, subgoals, substitute
+from bi.tasks.expression import Expr, Num, Op, subgoals, substitute
 from bi.tasks.operators import NA, Value
 from bi.tasks.problem import Problem, build_problem
 
 _LONGEST = 4000
 _NONE = -1  # the phrase of a line that has none
-_HALF = Fraction(1, 2 * 10**8)
 _QUESTION = re.compile(r"What is the value of ([a-z]{3})\?\Z")
 _MODULUS = re.compile(r"All numbers are counted modulo (\d{1,6})\.\Z")
 _ANSWER = re.compile(r"<<<([^<>\n]{1,60})>>>")
@@ -143,70 +142,6 @@ def read_value(text: str) -> Value:
         return Fraction(Decimal(text))
     ratio = re.fullmatch(r"(-?\d{1,15})/(\d{1,15})", text)
     return Fraction(int(ratio[1]), int(ratio[2])) if ratio and int(ratio[2]) else None
-
-
-def as_written(problem: Problem) -> Problem:
-    """``problem`` with its values as the text writes them, rounded to eight decimals."""
-    if problem.task != "dyval_arithmetic" or problem.modulus is not None:
-        return problem
-    quantities = (dataclasses.replace(quantity, value=decimal(quantity.value)) for quantity in problem.quantities)
-    return dataclasses.replace(problem, quantities=tuple(quantities))
-
-
-def settle_chains(reading: Reading, problem: Problem) -> Reading:
-    """``reading`` with every intermediate expression replaced by its value, or by NA where it is wrong or has none.
-
-    What the first expression says is left as it is. Never raises, whatever a completion divides by.
-    """
-    return dataclasses.replace(reading, lines=tuple(_settle(line, problem) for line in reading.lines))
-
-
-def _settle(line: Line, problem: Problem) -> Line:
-    quantity = problem.by_name.get(line.name)
-    numeric = [index for index, expr in enumerate(line.written) if not _mentions(expr)]
-    if quantity is None or len(numeric) < 2:
-        return line
-    written = list(line.written)
-    for index in numeric[1:]:
-        right = _agrees(written[index], quantity.value, problem.modulus)
-        written[index] = Num(quantity.value if right else NA)
-    return dataclasses.replace(line, written=tuple(written))
-
-
-def _mentions(expr: Expr) -> bool:
-    return any(_mentions(arg) for arg in expr.args) if isinstance(expr, Op) else not isinstance(expr, Num)
-
-
-def _agrees(expr: Expr, value: Value, modulus: int | None) -> bool:
-    """Whether ``expr`` is worth ``value``, up to what rounding the numbers that are written can change."""
-    try:
-        if evaluate(expr, {}, modulus) == value:
-            return True
-        if modulus is not None or not isinstance(value, Fraction):
-            return False
-        low, high = _range(expr)
-        return low - _HALF <= value <= high + _HALF
-    except (ValueError, TypeError):  # a division by what may be zero, or logic mixed with numbers
-        return False
-
-
-def _range(expr: Expr) -> tuple[Fraction, Fraction]:
-    """Between which values ``expr`` lies if each of its numbers was rounded to eight decimals."""
-    if isinstance(expr, Num):
-        return expr.value - _HALF, expr.value + _HALF
-    if not isinstance(expr, Op) or expr.symbol not in "+-*/":
-        raise ValueError("not an intermediate expression")
-    low, high = _range(expr.args[0])
-    for arg in expr.args[1:]:
-        low2, high2 = _range(arg)
-        if expr.symbol == "/":
-            if low2 <= 0 <= high2:
-                raise ValueError("division by what may be zero")
-            low2, high2 = 1 / high2, 1 / low2
-        ends = {"+": (low + low2, high + high2), "-": (low - high2, high - low2)}.get(
-            expr.symbol, (low * low2, low * high2, high * low2, high * high2))
-        low, high = min(ends), max(ends)
-    return low, high
 
 
 # --- lines -----------------------------------------------------------------------------------------------------------

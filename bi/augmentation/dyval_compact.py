@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bi.augmentation.compact import CompactWording
 from bi.augmentation.compact import vocabulary as compact_vocabulary
-from bi.augmentation.dyval import settle_chains
+from bi.augmentation.dyval_rounding import settle_chains
 from bi.augmentation.verdict import Verdict, judge
 from bi.tasks.problem import Problem
 

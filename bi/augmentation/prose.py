@@ -15,7 +15,8 @@ from dataclasses import replace
 
 from bi.augmentation.prose_phrases import ANALYSIS, REFLECTION, SMALL_STEPS
 from bi.augmentation.trace import Step, Trace
-from bi.tasks.chain import NUMBER, Chain, Passage, Slot, write_expression, write_number
+from bi.tasks.chain import Chain, Passage, Slot
+from bi.tasks.written import NUMBER, write_expression, write_number
 
 ANNOTATION = re.compile(r"<<[^<>\n]*>>")
 _ARITHMETIC = re.compile(rf"(?P<number>{NUMBER.pattern})|(?P<sign>[-+*/×÷]|(?<=[\d)\s])[xX](?=[\s\d($]))|(?P<equals>=)|"

@@ -13,9 +13,10 @@ from fractions import Fraction
 
 from bi.augmentation.prose import find_behaviors, quoted_fact, reflection_readings
 from bi.augmentation.verdict import Verdict
-from bi.tasks.chain import Chain, check_value, constants_of, numbers_in, parse_expression, read_number
+from bi.tasks.chain import Chain
 from bi.tasks.expression import Num, binary_operations
 from bi.tasks.gsm8k import ANNOTATION, split_final
+from bi.tasks.written import check_value, constants_of, numbers_in, parse_expression, read_number
 
 SMALL = frozenset(map(Fraction, (0, 1, 2, 3, 4, 5, 10, 100))) | {Fraction(1, 2), Fraction(1, 100)}
 """Numbers that never need a source: factors, shares and per cent."""

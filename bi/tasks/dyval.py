@@ -2,8 +2,8 @@
 
 Every branch of the tree is ``depth`` levels long, leaves included; extra links make it a proper graph. Values are
 exact: fractions, and square roots only where they are fractions too (``exact_roots``), or radicals that are compared
-exactly (:mod:`bi.tasks.radical`). Nothing is divided by zero and no root is taken of a negative number. The redundant premises
-form small trees of their own, as in PromptBench; their number is exact and counts sentences.
+exactly (:mod:`bi.tasks.radical`). Nothing is divided by zero and no root is taken of a negative number. The redundant
+premises form small trees of their own, as in PromptBench; their number is exact and counts sentences.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class DyvalConfig:
     ``leaves``: range of stated numbers. ``exact_roots``: square roots of squares of fractions only. ``value_bound``:
     no numerator or denominator is larger. ``modulus``: calculate modulo a prime. ``balanced``: in logic, draw the
     answer first, so that no constant guess pays. ``order``: of the premises. ``ordered_names``: names follow the order
-    of computation, as PromptBench has it, which gives the order away; by default they are shuffled. ``compact``: names are
-    numbers below ``names``, for the compact wording.
+    of computation, as PromptBench has it, which gives the order away; by default they are shuffled. ``compact``: names
+    are numbers below ``names``, for the compact wording.
     """
 
     min_depth: int

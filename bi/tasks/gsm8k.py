@@ -26,17 +26,15 @@ import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from bi.tasks.chain import (
-    BLANK,
-    Chain,
-    Claim,
-    Passage,
+from bi.tasks.chain import BLANK, Chain, Claim, Passage, Slot, label_all
+from bi.tasks.expression import Expr, Num, Op, Ref
+from bi.tasks.operators import Value
+from bi.tasks.problem import Problem
+from bi.tasks.written import (
     Shown,
-    Slot,
     check_value,
     constants_of,
     find_source,
-    label_all,
     noun_phrase,
     numbers_in,
     parse_expression,
@@ -44,9 +42,6 @@ from bi.tasks.chain import (
     shown_before,
     write_number,
 )
-from bi.tasks.expression import Expr, Num, Op, Ref
-from bi.tasks.operators import Value
-from bi.tasks.problem import Problem
 
 ANNOTATION = re.compile(r"<<([^<>\n]*)>>")
 _MARK = "\x00"

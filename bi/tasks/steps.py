@@ -26,25 +26,20 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from bi.tasks.chain import (
-    BLANK,
-    Chain,
-    Claim,
-    Passage,
-    Slot,
+from bi.tasks.chain import BLANK, Chain, Claim, Passage, Slot, label_all
+from bi.tasks.expression import Expr, Num, Ref, references
+from bi.tasks.operators import Value
+from bi.tasks.problem import Problem
+from bi.tasks.written import (
     check_value,
     constants_of,
     find_source,
-    label_all,
     noun_phrase,
     parse_expression,
     read_number,
     shown_before,
     write_number,
 )
-from bi.tasks.expression import Expr, Num, Ref, references
-from bi.tasks.operators import Value
-from bi.tasks.problem import Problem
 
 _FIELDS = {"id": str, "statement": str, "expression": str, "about": str, "source": str}
 

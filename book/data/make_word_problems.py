@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 from bi.streams import stream
-from bi.tasks.chain import write_number
+from bi.tasks.written import write_number
 
 TELLINGS = 4
 NAMES = ("Amara", "Bruno", "Chiara", "Dmitri", "Elif", "Farid", "Greta", "Hiro", "Ines", "Jonas", "Kavya", "Lena")
