@@ -19,14 +19,18 @@ sys.path.insert(0, str(ROOT / "book" / "exercises"))
 sys.path.insert(0, str(ROOT / "book"))
 
 import measure
+import own_data
 import per_step_influence
 import two_arms
 from bi_book import equations, offline, provenance, theme_options
 from bi_book.figures import dark_name
 
+from bi.tasks.gsm8k import read_gsm8k
+
 BY_NAME = {page.name: page for page in pages()}
 THEORY = [page for page in pages() if "/theory/" in page.name]
-RESULTS = ("book/index", "notebooks/two_arms", "book/evidence/did-not-reproduce", "notebooks/measured")
+RESULTS = ("book/index", "notebooks/two_arms", "notebooks/own_data",
+           "book/evidence/did-not-reproduce", "notebooks/measured")
 DIRECTIVE = r"^(?P<fence>`{3,}|:{3,})\{%s\} *(?P<argument>\S*)[^\n]*\n(?P<body>.*?)^(?P=fence) *$"
 
 
@@ -292,6 +296,25 @@ def test_lucky_answers_are_right_answers_with_a_wrong_step() -> None:
     rows = [("a", "rl", "id", metric, value) for metric, value in (("accuracy", 0.7), ("strict", 0.6))]
     main = pd.DataFrame(rows, columns=["arm", "stage", "split", "metric", "value"])
     assert two_arms.lucky_share(main).loc["a", "rl", "id"] == pytest.approx(0.1)
+
+
+def test_the_checker_of_the_notes_takes_the_solution_and_names_mistakes() -> None:
+    own_data.check(own_data.steps_from_notes)
+
+    def without_parents(question: str, notes: str) -> dict[str, object]:
+        row = own_data.steps_from_notes(question, notes)
+        steps = [{**step, "parents": [], "expression": None, "value": None} for step in row["steps"]]
+        return row | {"steps": [{k: v for k, v in step.items() if v is not None} for step in steps]}
+
+    with pytest.raises(AssertionError, match="the parents are"):
+        own_data.check(without_parents)
+
+
+def test_the_graphs_of_the_exercise_are_those_of_its_solution() -> None:
+    answer = "<<6*2=12>>\n<<9+3=12>>\n<<12+12=24>>\n<<24-12=12>>\n#### 12"
+    chain = read_gsm8k("6 and 2, 9 and 3, and 12.", answer)
+    assert [quantity.parents for quantity in chain.problem.quantities] == [(), (), ("2", "1"), ("3",)]
+    assert chain.doubtful == {("3", "2"), ("3", "1")}
 
 
 # the whole book

@@ -25,6 +25,7 @@ from workflow.sources import code_digest
 
 SOURCES = ("book", "bi", "tests", "_config.yml", "_toc.yml", "CITATION.cff")
 COMMANDS = "results/commands.csv"
+DATA = "book/data"
 STRICT = ("--all", "-W", "-n", "--keep-going")
 
 
@@ -84,7 +85,8 @@ class Book:
     def _run(self, chapter: Path) -> None:
         """Execute one chapter if its code, text or tables have changed since."""
         out, begin = self.source / "notebooks" / chapter.name, time.monotonic()
-        key = digest([file_digest(chapter), code_digest(chapter, self.root), self._contents(self.shown)])
+        read = [*self.shown, self.root / DATA]
+        key = digest([file_digest(chapter), code_digest(chapter, self.root), self._contents(read)])
         if self._is(f"chapter-{chapter.stem}", key) and out.is_file():
             return
         log = self.place / f"{chapter.stem}.log"

@@ -24,7 +24,7 @@ SMALL = frozenset(map(Fraction, (0, 1, 2, 3, 4, 5, 10, 100))) | {Fraction(1, 2),
 UNITS = frozenset(map(Fraction, (7, 12, 24, 30, 31, 52, 60, 365, 1000, 3600)))
 """Numbers of units, which need no source unless the reference computes the same value."""
 
-_SHOWN = re.compile(r"\s?[$€£]?\s?(-?(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:\.\d{1,9})?|-?\.\d{1,9})")
+_SHOWN = re.compile(r"\s?[$€£]?\s?(-?(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,40})(?:\.\d{1,20})?|-?\.\d{1,20})")
 _LONGEST = 4000
 
 

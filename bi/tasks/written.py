@@ -14,7 +14,7 @@ from functools import lru_cache
 from bi.tasks.expression import Expr, Num, Op, evaluate, parse
 from bi.tasks.operators import Value, whole
 
-_NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d{1,15})(?:\.\d{1,9})?|\.\d{1,9}"
+_NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d{1,40})(?:\.\d{1,20})?|\.\d{1,20}"
 NUMBER = re.compile(rf"[$€£]?(?P<digits>{_NUMBER})(?P<percent>%?)")
 """A number as people write it: currency sign, thousands separators, decimals, percent sign."""
 
