@@ -11,7 +11,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from bi.__main__ import app
 from bi.augmentation.arms import build_problems, build_rows
 from bi.augmentation.behaviors import counts, inject, strip
 from bi.augmentation.dyval import TASKS, read_description
@@ -19,6 +21,7 @@ from bi.augmentation.dyval_compact import vocabulary
 from bi.augmentation.trace import check_trace, draw_phrases, plain_trace
 from bi.augmentation.verdict import ERRORS
 from bi.augmentation.wording import get_wording
+from bi.commands.prompts import check_prompt
 from bi.recipes import DYVAL, BehaviorRates
 from bi.streams import stream
 from bi.tasks.dyval import DyvalConfig, generate, letter_codes
@@ -443,3 +446,33 @@ def test_rows_of_an_arm_say_what_they_hold():
         verdict = voice.verdict(row["completion"], voice.read_problem(row["prompt"]))
         assert verdict.strict and row["answer"] == str(problem.answer)
         assert (row["n_reflection"], row["n_analysis"]) == (verdict.n_reflection, verdict.n_analysis)
+
+
+@pytest.mark.parametrize(("options", "wording"), [
+    (("--task", "dyval_arithmetic"), "dyval"), (("--task", "dyval_boolean"), "dyval"),
+    (("--task", "dyval_deductive", "--min-ops", 3, "--max-ops", 3), "dyval"),
+    (("--task", "dyval_arithmetic", "--wording", "dyval_compact"), "dyval_compact"),
+])
+def test_the_command_writes_every_task_and_prompts_that_can_be_judged(tmp_path, options, wording):
+    smoke = ("--profile", "smoke", "--rows", "6")
+    for name, what in (("sft", ("--arm", "bridge")), ("rl", ("--prompts-only",))):
+        words = ["data", *what, *map(str, options), *smoke, "--out", str(tmp_path / f"{name}.jsonl")]
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, result.stderr
+    rows = [json.loads(line) for line in (tmp_path / "rl.jsonl").read_text().splitlines()]
+    for row in rows:
+        assert row["wording"] == wording and row["task"] == options[1]
+        check_prompt(row)
+    again = CliRunner().invoke(app, ["inject", str(tmp_path / "sft.jsonl"), "--format", "dyval", "--profile", "smoke",
+                                     "--out", str(tmp_path / "again.jsonl")])
+    assert again.exit_code == 0, again.stderr
+    assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "sft.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    (("--task", "dyval_boolean", "--wording", "english"), "task 'dyval_boolean' is not written in the wording 'english'"),
+    (("--task", "dyval_boolean", "--min-ops", "9", "--max-ops", "9"), "min_depth=9"),
+])
+def test_what_does_not_fit_is_refused(tmp_path, options, said):
+    result = CliRunner().invoke(app, ["data", "--arm", "vanilla", *options, "--out", str(tmp_path / "x.jsonl")])
+    assert result.exit_code == 2 and said in result.stderr and not (tmp_path / "x.jsonl").exists()
