@@ -470,7 +470,7 @@ def test_the_command_writes_every_task_and_prompts_that_can_be_judged(tmp_path, 
 
 
 @pytest.mark.parametrize(("options", "said"), [
-    (("--task", "dyval_boolean", "--wording", "english"), "task 'dyval_boolean' is not written in the wording 'english'"),
+    (("--task", "dyval_boolean", "--wording", "english"), "'dyval_boolean' is not written in the wording 'english'"),
     (("--task", "dyval_boolean", "--min-ops", "9", "--max-ops", "9"), "min_depth=9"),
 ])
 def test_what_does_not_fit_is_refused(tmp_path, options, said):
