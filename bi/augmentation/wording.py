@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
+from bi.augmentation.behavior import AddedBehavior, Behavior, count_lines
+from bi.augmentation.behaviors import PAPER
+from bi.augmentation.reading import Line, Reading, has_subgoal
 from bi.augmentation.trace import Step, Trace, solved_before
-from bi.augmentation.verdict import Reading, Verdict, has_subgoal, judge
+from bi.augmentation.verdict import LineCheck, StepVerdict, Verdict, judge, judged_steps
 from bi.tasks.problem import Problem
 
 
@@ -19,6 +23,13 @@ class Wording(ABC):
 
     name: str
     phrases: int
+    added: Mapping[str, LineCheck] = {}
+    """What judges lines of added kinds, by kind."""
+
+    @property
+    def behaviors(self) -> tuple[Behavior, ...]:
+        """The behaviours that this wording can write and read."""
+        return PAPER
 
     @abstractmethod
     def prompt(self, problem: Problem) -> str:
@@ -43,6 +54,10 @@ class Wording(ABC):
     def read(self, completion: str) -> Reading:
         """What ``completion`` says, without judging it; never raises."""
 
+    def frame(self, claim: str) -> str:
+        """The line that holds ``claim``: what :attr:`bi.augmentation.reading.Line.claim` is taken from."""
+        return f"- {claim}"
+
     def completion(self, trace: Trace, problem: Problem) -> str:
         """The chain of thought and the answer as text."""
         symbols: dict[str, str] = {}
@@ -66,21 +81,101 @@ class Wording(ABC):
 
     def verdict(self, completion: str, problem: Problem) -> Verdict:
         """The strict verdict on any text; never raises."""
-        return judge(self.read(completion), problem)
+        return judge(self.read(completion), problem, self.added)
+
+    def steps(self, completion: str, problem: Problem) -> list[StepVerdict]:
+        """Every line of any text with its own verdict; never raises."""
+        return list(judged_steps(self.read(completion), problem, self.added))
+
+    def counts(self, completion: str) -> dict[str, int]:
+        """How often a reader of the text finds each of :attr:`behaviors`, right or wrong."""
+        return count_lines(self.behaviors, self.read(completion).lines)
+
+
+class ExtendedWording(Wording):
+    """A wording that also writes and reads the lines of added behaviours; all else is the wording below it."""
+
+    def __init__(self, base: Wording, behaviors: tuple[AddedBehavior, ...]) -> None:
+        self.base, self._added = base, {behavior.kind: behavior for behavior in behaviors}
+        if len(self._added) < len(behaviors) or {"solve", "reflect", "recall", "unreadable"} & self._added.keys():
+            raise ValueError(f"kinds {[behavior.kind for behavior in behaviors]}: each added kind needs a name of its "
+                             "own, other than solve, reflect, recall and unreadable")  # fmt: skip
+        self.name = "+".join((base.name, *(behavior.name for behavior in behaviors)))
+        self.phrases = base.phrases
+        self.added = {**base.added, **{kind: behavior.error for kind, behavior in self._added.items()}}
+
+    @property
+    def behaviors(self) -> tuple[Behavior, ...]:
+        """Those of the wording below, and the added ones."""
+        return (*self.base.behaviors, *self._added.values())
+
+    def prompt(self, problem: Problem) -> str:
+        """The question as the wording below words it."""
+        return self.base.prompt(problem)
+
+    def read_problem(self, prompt: str) -> Problem:
+        """Inverse of :meth:`prompt`; raises ``ValueError`` that quotes what cannot be read."""
+        return self.base.read_problem(prompt)
+
+    def frame(self, claim: str) -> str:
+        """A line as the wording below frames it."""
+        return self.base.frame(claim)
+
+    def line(self, step: Step, problem: Problem, values: Mapping[str, int], symbols: dict[str, str]) -> str:
+        """One step as text; steps of added kinds are worded by their behaviour."""
+        behavior = self._added.get(step.kind)
+        if behavior is None:
+            return self.base.line(step, problem, values, symbols)
+        return self.base.frame(behavior.claim(step, problem, values, self.base.name))
+
+    def wrap(self, lines: list[str], problem: Problem) -> str:
+        """The completion that holds ``lines`` and states the answer."""
+        return self.base.wrap(lines, problem)
+
+    def read(self, completion: str) -> Reading:
+        """What the wording below reads; the added behaviours are shown the lines that it cannot read."""
+        reading = self.base.read(completion)
+        return replace(reading, lines=tuple(map(self._read_line, reading.lines)))
+
+    def _read_line(self, line: Line) -> Line:
+        if line.kind != "unreadable":
+            return line
+        found = (behavior.read(line.claim, self.base.name) for behavior in self._added.values())
+        return next((read for read in found if read is not None), line)
+
+
+def extend(wording: Wording, *behaviors: AddedBehavior) -> Wording:
+    """``wording`` with the lines of ``behaviors`` as well; raises ``ValueError`` for kinds that clash."""
+    return ExtendedWording(wording, behaviors) if behaviors else wording
 
 
 WORDINGS = ("compact", "english")
+_REGISTERED: dict[str, AddedBehavior] = {}
+
+
+def register(behavior: AddedBehavior) -> None:
+    """Make ``english+NAME`` and ``compact+NAME`` known to :func:`get_wording` in this process.
+
+    No other wording changes, so nothing that was written without it reads differently. Raises ``ValueError`` when
+    another behaviour has that name already.
+    """
+    if _REGISTERED.setdefault(behavior.name, behavior) != behavior:
+        raise ValueError(f"a behaviour named {behavior.name!r} is registered already; give yours another name")
 
 
 @cache
 def get_wording(name: str) -> Wording:
-    """The wording called ``name``; raises ``ValueError`` that lists the known ones."""
-    if name == "compact":
-        from bi.augmentation.compact import CompactWording
+    """The wording called ``name``, such as ``english``, or ``english+verification`` with a registered behaviour.
 
-        return CompactWording()
-    if name == "english":
-        from bi.augmentation.english import EnglishWording
-
-        return EnglishWording()
-    raise ValueError(f"unknown wording {name!r}; choose one of {', '.join(WORDINGS)}")
+    Raises ``ValueError`` that lists the known ones.
+    """
+    base, *names = name.split("+")
+    unknown = [extra for extra in names if extra not in _REGISTERED]
+    if base not in WORDINGS or unknown:
+        added = f", with + and a registered behaviour ({', '.join(_REGISTERED) or 'there is none'})" if unknown else ""
+        raise ValueError(f"unknown wording {name!r}; choose one of {', '.join(WORDINGS)}{added}")
+    if base == "compact":
+        from bi.augmentation.compact import CompactWording as Found
+    else:
+        from bi.augmentation.english import EnglishWording as Found
+    return extend(Found(), *(_REGISTERED[extra] for extra in names))

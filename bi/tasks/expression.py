@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import reduce
 
 SYMBOLS = ("+", "-", "*")
+DEEPEST = 20
+"""Nesting that :func:`parse` follows: with it no text can exhaust the stack of what looks at an expression later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def parse(tokens: Sequence[str], leaf: Callable[[str], Num | Ref | None]) -> Exp
     """Inverse of :func:`render`: the expression that ``tokens`` spell, or ``None`` if they spell none.
 
     ``leaf`` turns one token into a number or a reference, or returns ``None``. Linear in the number of tokens; nesting
-    deeper than 20 is refused, so no input can exhaust the stack.
+    deeper than :data:`DEEPEST` is refused.
     """
     expr, end = _parse_sum(tokens, 0, leaf, 0)
     return expr if end == len(tokens) else None
@@ -139,10 +141,12 @@ def parse(tokens: Sequence[str], leaf: Callable[[str], Num | Ref | None]) -> Exp
 
 def _parse_sum(tokens: Sequence[str], at: int, leaf: Callable, depth: int) -> tuple[Expr | None, int]:
     expr, at = _parse_product(tokens, at, leaf, depth)
-    args, symbol = [expr], ""
+    args, symbol, nested = [expr], "", depth
     while expr is not None and at < len(tokens) and tokens[at] in ("+", "-"):
         if symbol and (tokens[at] != symbol or symbol == "-"):
-            args = [Op(symbol, tuple(args))]
+            args, nested = [Op(symbol, tuple(args))], nested + 1
+            if nested > DEEPEST:  # 1 - 1 - 1 - ... nests to the left without any parentheses
+                return None, at
         symbol = tokens[at]
         expr, at = _parse_product(tokens, at + 1, leaf, depth)
         args.append(expr)
@@ -163,7 +167,7 @@ def _parse_product(tokens: Sequence[str], at: int, leaf: Callable, depth: int) -
 
 
 def _parse_operand(tokens: Sequence[str], at: int, leaf: Callable, depth: int) -> tuple[Expr | None, int]:
-    if at >= len(tokens) or depth > 20:
+    if at >= len(tokens) or depth > DEEPEST:
         return None, at
     if tokens[at] != "(":
         return leaf(tokens[at]), at + 1
