@@ -14,10 +14,11 @@ def rollouts():
     for prompt in range(4):
         for sample in range(3):
             right = sample < prompt
-            rows.append({"problem_id": f"p{prompt}", "sample": sample, "prompt": PROMPT.format(prompt),
-                         "completion": f"text {prompt} {sample}", "answer": right, "format": right,
-                         "reward": float(right), "strict": right and (prompt, sample) != (2, 0), "n_reflection": sample, "n_analysis": 1,
-                         "n_subgoal": 0})
+            rows.append({
+                "problem_id": f"p{prompt}", "sample": sample, "prompt": PROMPT.format(prompt),
+                "completion": f"text {prompt} {sample}", "answer": right, "format": right, "reward": float(right),
+                "strict": right and (prompt, sample) != (2, 0), "n_reflection": sample, "n_analysis": 1, "n_subgoal": 0,
+            })
     return pd.DataFrame(rows)
 
 
