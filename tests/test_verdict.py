@@ -149,8 +149,8 @@ def framed(wording, problem, odd):
     flat = odd.replace("\n", " ")
     return (f"<think>\n- {odd}", f"<think>\n- Let a be the number of each {first}. Then a = {flat}1.",
             f"<think>\n- Let a be the number of each {first}. Then a = {value} = {flat[:3000]}1 = {value}.",
-            f"- According to the question, the number of each {first} equals {flat[:3000]}. Let a be the number of each "
-            f"{first}. Then a = {value}.")
+            f"- According to the question, the number of each {first} equals {flat[:3000]}. Let a be the number of "
+            f"each {first}. Then a = {value}.")
 
 
 @pytest.mark.parametrize("wording", CONFIGS)

@@ -58,11 +58,14 @@ class Wording(ABC):
         """The line that holds ``claim``: what :attr:`bi.augmentation.reading.Line.claim` is taken from."""
         return f"- {claim}"
 
+    def lines(self, trace: Trace, problem: Problem) -> list[str]:
+        """The chain of thought as text, one line a step."""
+        symbols: dict[str, str] = {}
+        return [self.line(step, problem, values, symbols) for step, values in solved_before(trace, problem)]
+
     def completion(self, trace: Trace, problem: Problem) -> str:
         """The chain of thought and the answer as text."""
-        symbols: dict[str, str] = {}
-        lines = [self.line(step, problem, values, symbols) for step, values in solved_before(trace, problem)]
-        return self.wrap(lines, problem)
+        return self.wrap(self.lines(trace, problem), problem)
 
     def read_trace(self, completion: str, problem: Problem) -> Trace:
         """Inverse of :meth:`completion`; raises ``ValueError`` for text that no trace of ``problem`` gives."""
