@@ -7,11 +7,14 @@ print, and in a terminal, where brackets stand around the words that are new.
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from bi.augmentation.trace import Trace
+from bi.augmentation.behavior import Behavior
+from bi.augmentation.trace import Trace, draw_phrases, plain_trace
 from bi.augmentation.wording import Wording
+from bi.streams import stream
 from bi.tasks.problem import Problem
 
 
@@ -43,6 +46,30 @@ class Comparison:
         items = "".join(f'<li><span class="changes-mark">{line.mark or "same"}</span> '
                         f"<span>{_join(_escaped(line), '<ins>', '</ins>')}</span></li>" for line in self.lines)
         return f'<ol class="changes">{items}</ol>'
+
+
+@dataclass(frozen=True)
+class Example:
+    """A problem, its plain trace, and that trace with each of some behaviours alone, by name."""
+
+    problem: Problem
+    plain: Trace
+    told: Mapping[str, Trace]
+
+
+def first_showing(behaviors: Sequence[Behavior], problems: Iterable[Problem], phrases: int, seed: int = 0) -> Example:
+    """The first of ``problems`` in which each of ``behaviors``, injected alone, occurs; ``ValueError`` if none is.
+
+    Steps keep their phrase (one of ``phrases``) when a behaviour comes in, so that a comparison shows nothing else.
+    """
+    for problem in problems:
+        key = problem.key()
+        plain = draw_phrases(plain_trace(problem, stream(seed, "order", key)), phrases, stream(seed, "phrases", key))
+        told = {b.name: b.inject(plain, problem, stream(seed, "example", b.name, key)) for b in behaviors}
+        if all(any(map(b.in_step, told[b.name].steps)) for b in behaviors):
+            return Example(problem, plain, told)
+    raise ValueError(f"no problem shows all of {', '.join(b.name for b in behaviors)}; give more problems, or higher "
+                     "rates")
 
 
 def compare(before: Trace, after: Trace, problem: Problem, wording: Wording) -> Comparison:

@@ -20,7 +20,7 @@ from bi.augmentation.contract import check_behavior
 from bi.augmentation.trace import Trace, draw_phrases, plain_trace
 from bi.augmentation.verification import Verification
 from bi.augmentation.wording import extend, get_wording
-from bi.comparison import compare
+from bi.comparison import compare, first_showing
 from bi.evaluation.realised import realised_analyses, realised_attempts
 from bi.recipes import BehaviorRates
 from bi.streams import stream
@@ -64,6 +64,19 @@ def test_a_comparison_with_itself_marks_nothing_and_text_is_escaped():
     assert "changed" in repr(changed) and "[" in repr(changed) and changed._repr_html_().count("<ins>") > 0
     line = replace(same.lines[0], words=(("<b>", True),))
     assert "<ins>&lt;b&gt;</ins>" in replace(same, lines=(line,))._repr_html_()
+
+
+def test_the_example_shows_every_behaviour_and_keeps_the_phrases():
+    behaviors = (Reflection(0.3), Analysis(), Subgoal(), Verification())
+    example = first_showing(behaviors, PROBLEMS, ENGLISH.phrases)
+    phrases = {step.name: step.phrase for step in example.plain.steps}
+    assert len(set(phrases.values())) > 1
+    for behavior in behaviors:
+        told = example.told[behavior.name]
+        assert any(map(behavior.in_step, told.steps))
+        assert all(step.phrase in (0, phrases.get(step.name)) for step in told.steps)
+    with pytest.raises(ValueError, match="no problem shows all of subgoal"):
+        first_showing([Subgoal(0.0)], PROBLEMS[:3], ENGLISH.phrases)
 
 
 def test_realised_attempts_lie_in_their_interval_and_strict_ones_all_turn_back():
