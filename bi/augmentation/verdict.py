@@ -168,13 +168,21 @@ def chain_error(line: Line, quantity: Quantity, problem: Problem, solved: Mappin
         first = written.pop(0)
         if first != expected:
             return "lookup" if _same_shape(first, quantity.formula) else "formula"
-    value, most = evaluate(expected, {}, problem.modulus), binary_operations(expected)
+    value, most = _value(expected, problem), binary_operations(expected)
     for expr in written:
         # more operations than the formula has are no step towards its value: refused before they are carried out,
         # so that a mile of factors costs no more than reading it
-        if has_reference(expr) or binary_operations(expr) > most or evaluate(expr, {}, problem.modulus) != value:
+        if has_reference(expr) or binary_operations(expr) > most or _value(expr, problem) != value:
             return "arithmetic"
-    return None if line.result == value else "arithmetic"
+    return None if value is not None and line.result == value else "arithmetic"
+
+
+def _value(expr: Expr, problem: Problem) -> int | None:
+    """The value of ``expr``, or ``None`` where a wrong number has left it none (a division by zero, say)."""
+    try:
+        return evaluate(expr, {}, problem.modulus)
+    except (ArithmeticError, ValueError):
+        return None
 
 
 def _follows(line: Line, problem: Problem, stated: Mapping[str, int]) -> bool:
