@@ -14,6 +14,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ARMS = ("vanilla", "bridge")
+ANALYSIS_LEVELS: tuple[tuple[float, ...], ...] = (
+    (0.0,),
+    (0.0, 0.0, 0.1, 0.4, 0.8, 1.0),
+    (0.0, 0.1, 0.4, 0.8, 1.0),
+    (0.1, 0.4, 0.8, 1.0),
+    (1.0,),
+)
+"""Levels 0 to 4 of information analysis: its probability for 0, 1, 2, ... parents, the last entry for all more.
+
+Level 2 holds the released settings. The others are ours, around it: 0 never restates a definition, 1 asks for one
+parent more than level 2 and 3 for one parent less, 4 restates every definition that the question states.
+"""
+
+INJECTION_PROBABILITIES = (0.0, 0.1, 0.2, 0.3)
+"""Rates of reflection that the paper compares; 0.1 is the released one."""
 
 
 @dataclass(frozen=True)
@@ -35,23 +50,6 @@ class TaskRecipe:
     test_problems: int = 300
     options: tuple[tuple[str, Any], ...] = ()
     apart: bool = False
-
-
-ANALYSIS_LEVELS: tuple[tuple[float, ...], ...] = (
-    (0.0,),
-    (0.0, 0.0, 0.1, 0.4, 0.8, 1.0),
-    (0.0, 0.1, 0.4, 0.8, 1.0),
-    (0.1, 0.4, 0.8, 1.0),
-    (1.0,),
-)
-"""Levels 0 to 4 of information analysis: its probability for 0, 1, 2, ... parents, the last entry for all more.
-
-Level 2 holds the released settings. The others are ours, around it: 0 never restates a definition, 1 asks for one
-parent more than level 2 and 3 for one parent less, 4 restates every definition that the question states.
-"""
-
-INJECTION_PROBABILITIES = (0.0, 0.1, 0.2, 0.3)
-"""Rates of reflection that the paper compares; 0.1 is the released one."""
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ def test_a_registered_behaviour_has_a_wording_by_name():
     assert voice.name == "english+verification" and voice.behaviors[-1] == CHECK
     with pytest.raises(ValueError, match="registered already"):
         register(Verification(rate=0.1))
-    with pytest.raises(ValueError, match=r"unknown wording 'english\+song'.*verification"):
+    with pytest.raises(ValueError, match="unknown behaviour 'song'.*verification"):
         get_wording("english+song")
     with pytest.raises(ValueError, match="each added kind"):
         extend(get_wording("english"), CHECK, dataclasses.replace(CHECK, rate=1.0))

@@ -153,17 +153,6 @@ def extend(wording: Wording, *behaviors: AddedBehavior) -> Wording:
 
 
 WORDINGS = ("compact", "english")
-_REGISTERED: dict[str, AddedBehavior] = {}
-
-
-def register(behavior: AddedBehavior) -> None:
-    """Make ``english+NAME`` and ``compact+NAME`` known to :func:`get_wording` in this process.
-
-    No other wording changes, so nothing that was written without it reads differently. Raises ``ValueError`` when
-    another behaviour has that name already.
-    """
-    if _REGISTERED.setdefault(behavior.name, behavior) != behavior:
-        raise ValueError(f"a behaviour named {behavior.name!r} is registered already; give yours another name")
 
 
 @cache
@@ -172,13 +161,35 @@ def get_wording(name: str) -> Wording:
 
     Raises ``ValueError`` that lists the known ones.
     """
-    base, *names = name.split("+")
-    unknown = [extra for extra in names if extra not in _REGISTERED]
-    if base not in WORDINGS or unknown:
-        added = f", with + and a registered behaviour ({', '.join(_REGISTERED) or 'there is none'})" if unknown else ""
-        raise ValueError(f"unknown wording {name!r}; choose one of {', '.join(WORDINGS)}{added}")
-    if base == "compact":
-        from bi.augmentation.compact import CompactWording as Found
-    else:
-        from bi.augmentation.english import EnglishWording as Found
-    return extend(Found(), *(_REGISTERED[extra] for extra in names))
+    if "+" in name:
+        return _extended(*name.split("+"))
+    if name == "compact":
+        from bi.augmentation.compact import CompactWording
+
+        return CompactWording()
+    if name == "english":
+        from bi.augmentation.english import EnglishWording
+
+        return EnglishWording()
+    raise ValueError(f"unknown wording {name!r}; choose one of {', '.join(WORDINGS)}")
+
+
+_REGISTERED: dict[str, AddedBehavior] = {}
+
+
+def register(behavior: AddedBehavior) -> None:
+    """Make ``WORDING+NAME`` known to :func:`get_wording` in this process, for every wording there is.
+
+    The wordings themselves stay as they are, so nothing that was written without it reads differently. Raises
+    ``ValueError`` when another behaviour has that name already.
+    """
+    if _REGISTERED.setdefault(behavior.name, behavior) != behavior:
+        raise ValueError(f"a behaviour named {behavior.name!r} is registered already; give yours another name")
+
+
+def _extended(base: str, *names: str) -> Wording:
+    unknown = [name for name in names if name not in _REGISTERED]
+    if unknown:
+        raise ValueError(f"unknown behaviour {unknown[0]!r} behind + in a wording; registered are: "
+                         f"{', '.join(_REGISTERED) or 'none'}")
+    return extend(get_wording(base), *(_REGISTERED[name] for name in names))
