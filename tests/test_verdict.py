@@ -7,7 +7,6 @@ import time
 import pytest
 from mutations import ODD, mutate
 
-from bi.augmentation.anatomy import dissect
 from bi.augmentation.behaviors import inject
 from bi.augmentation.trace import draw_phrases, plain_trace
 from bi.augmentation.verdict import ERRORS, STEPS
@@ -36,7 +35,7 @@ def words(completion, problem=PROBLEM):
 
 def test_every_step_of_a_right_completion_is_right():
     assert words(RIGHT) == ["right"] * 5
-    assert dissect(COMPACT.read(RIGHT), PROBLEM) is None
+    assert COMPACT.anatomy(RIGHT, PROBLEM) is None
 
 
 @pytest.mark.parametrize(("old", "new", "expected"), [
@@ -84,7 +83,7 @@ def test_one_unsolved_parent_does_not_lock_all_that_follows():
     (RIGHT.replace("! 7", "! 8"), ("answer", "format", 0, "13", 0, 0, "")),
 ])
 def test_the_first_error_is_dissected(text, expected):
-    found = dissect(COMPACT.read(text), PROBLEM)
+    found = COMPACT.anatomy(text, PROBLEM)
     assert found is not None
     assert (found.error, found.kind, found.line, found.name, found.operands, found.parents, found.missing) == expected
 
@@ -103,7 +102,7 @@ def told(wording, count, name="verdict"):
 
 def check_consistent(voice, text, problem):
     verdict, steps = voice.verdict(text, problem), voice.steps(text, problem)
-    fault, counts = dissect(voice.read(text), problem, voice.added), voice.counts(text)
+    fault, counts = voice.anatomy(text, problem), voice.counts(text)
     assert verdict.first_error in (None, *ERRORS) and verdict.strict == (verdict.first_error is None)
     assert verdict.strict <= (verdict.answer and verdict.format)
     assert (fault.error if fault else None) == verdict.first_error

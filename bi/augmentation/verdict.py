@@ -158,9 +158,13 @@ def _line_error(line: Line, problem: Problem, solved: Mapping[str, int], added: 
 def chain_error(line: Line, quantity: Quantity, problem: Problem, solved: Mapping[str, int]) -> str | None:
     """Errors of a computation: named operands, their values, the arithmetic; in this order.
 
-    ``solved`` holds a value for every parent of ``quantity``.
+    ``solved`` holds the true value of every parent of ``quantity``.
     """
     expected = substitute(quantity.formula, lambda name: Num(solved[name]))
+    return _chain_error(line, quantity, problem, expected, quantity.value)
+
+
+def _chain_error(line: Line, quantity: Quantity, problem: Problem, expected: Expr, value: int | None) -> str | None:
     written = list(line.written)
     if written and has_reference(written[0]) and written.pop(0) != quantity.formula:
         return "formula"
@@ -168,7 +172,7 @@ def chain_error(line: Line, quantity: Quantity, problem: Problem, solved: Mappin
         first = written.pop(0)
         if first != expected:
             return "lookup" if _same_shape(first, quantity.formula) else "formula"
-    value, most = _value(expected, problem), binary_operations(expected)
+    most = binary_operations(expected)
     for expr in written:
         # more operations than the formula has are no step towards its value: refused before they are carried out,
         # so that a mile of factors costs no more than reading it
@@ -181,7 +185,7 @@ def _value(expr: Expr, problem: Problem) -> int | None:
     """The value of ``expr``, or ``None`` where a wrong number has left it none (a division by zero, say)."""
     try:
         return evaluate(expr, {}, problem.modulus)
-    except (ArithmeticError, ValueError):
+    except (ArithmeticError, ValueError, TypeError):
         return None
 
 
@@ -192,7 +196,8 @@ def _follows(line: Line, problem: Problem, stated: Mapping[str, int]) -> bool:
     quantity = problem.by_name.get(line.name)
     if line.kind != "solve" or quantity is None or first_unsolved(quantity, stated) is not None:
         return False
-    return chain_error(line, quantity, problem, stated) is None
+    expected = substitute(quantity.formula, lambda name: Num(stated[name]))
+    return _chain_error(line, quantity, problem, expected, _value(expected, problem)) is None
 
 
 def _same_shape(values: Expr, formula: Expr) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 
+from bi.augmentation.anatomy import Anatomy, dissect
 from bi.augmentation.behavior import AddedBehavior, Behavior, count_lines
 from bi.augmentation.behaviors import PAPER
 from bi.augmentation.reading import Line, Reading, has_subgoal
@@ -82,13 +83,22 @@ class Wording(ABC):
             )
         return trace
 
+    def compared(self, completion: str, problem: Problem) -> tuple[Reading, Problem]:
+        """What verdicts compare: the completion as it was read, and the problem with values as this wording writes
+        them (exact, unless a wording rounds)."""
+        return self.read(completion), problem
+
     def verdict(self, completion: str, problem: Problem) -> Verdict:
         """The strict verdict on any text; never raises."""
-        return judge(self.read(completion), problem, self.added)
+        return judge(*self.compared(completion, problem), self.added)
 
     def steps(self, completion: str, problem: Problem) -> list[StepVerdict]:
         """Every line of any text with its own verdict; never raises."""
-        return list(judged_steps(self.read(completion), problem, self.added))
+        return list(judged_steps(*self.compared(completion, problem), self.added))
+
+    def anatomy(self, completion: str, problem: Problem) -> Anatomy | None:
+        """The first error of any text, taken apart; ``None`` if all of it is right; never raises."""
+        return dissect(*self.compared(completion, problem), self.added)
 
     def counts(self, completion: str) -> dict[str, int]:
         """How often a reader of the text finds each of :attr:`behaviors`, right or wrong."""
@@ -137,7 +147,14 @@ class ExtendedWording(Wording):
 
     def read(self, completion: str) -> Reading:
         """What the wording below reads; the added behaviours are shown the lines that it cannot read."""
-        reading = self.base.read(completion)
+        return self._extended(self.base.read(completion))
+
+    def compared(self, completion: str, problem: Problem) -> tuple[Reading, Problem]:
+        """What the wording below compares, with the lines of the added behaviours."""
+        reading, compared = self.base.compared(completion, problem)
+        return self._extended(reading), compared
+
+    def _extended(self, reading: Reading) -> Reading:
         return replace(reading, lines=tuple(map(self._read_line, reading.lines)))
 
     def _read_line(self, line: Line) -> Line:
