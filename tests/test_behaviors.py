@@ -1,6 +1,7 @@
 """Behaviours as objects: each is injected, stripped and counted alone; a fourth one joins without touching the rest."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -66,6 +67,35 @@ def test_each_behaviour_is_inverted_by_its_strip_and_counted_as_the_text_holds_i
 @pytest.mark.parametrize("behaviors", EVERY)
 def test_the_same_holds_for_ten_thousand_traces(behaviors, wording):
     round_trip(behaviors, wording, 10_000 // len(EVERY) + 1)
+
+
+def found_by_eye(text, wording):
+    """Counts by a reader of the text who shares no code with ours: by words that only one behaviour writes."""
+    if wording == "compact":
+        lines = [line.split() for line in text.split(" ! ")[0].split(" .")]
+        return {"reflection": sum("?" in line for line in lines), "analysis": sum(";" in line for line in lines),
+                "subgoal": sum(line.count("=") > 1 for line in lines if line[:1] and line[0][0] == "D")}
+    back = ("not known yet", "not been computed so far", "still unknown", "is missing", "we step back",
+            "put this aside")
+    told = ("According to the question", "The question states", "Reading the question again", "We are told",
+            "By the definition above", "One of the premises says")
+    bullets = [line[2:] for line in text.split("\n") if line.startswith("- ")]
+    sums = [re.findall(r"= ([^=]+?)(?= =|\.$)", bullet) for bullet in bullets]
+    numeric = [[part for part in parts[:-1] if not re.search("[a-zA-Z]", part)] for parts in sums]
+    return {"reflection": sum(any(words in bullet for words in back) for bullet in bullets),
+            "analysis": sum(bullet.startswith(told) for bullet in bullets),
+            "subgoal": sum(len(parts) > 1 for parts in numeric)}
+
+
+@pytest.mark.parametrize("wording", CONFIGS)
+def test_another_reader_of_the_text_counts_the_same(wording):
+    voice, total = get_wording(wording), dict.fromkeys(("reflection", "analysis", "subgoal"), 0)
+    for problem, plain, rng in cases(wording, 150, "eye"):
+        told = draw_phrases(inject(plain, problem, BehaviorRates(reflection=0.3), rng), voice.phrases, rng)
+        held = count_steps(PAPER, told)
+        assert found_by_eye(voice.completion(told, problem), wording) == held
+        total = {name: total[name] + held[name] for name in total}
+    assert min(total.values()) > 50
 
 
 def test_strict_reflection_starts_on_locked_quantities_only_and_released_may_solve_them():

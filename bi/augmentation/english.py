@@ -234,7 +234,7 @@ def _forms() -> Iterator[tuple[int, str, bool, Template]]:
 def _read_bullet(text: str, symbols: dict[str, str]) -> Line:
     """Match one bullet; ``symbols`` maps short names to quantities and grows."""
     claim = text[2:]
-    for phrase, kind, analysis, template in _ALL_FORMS:
+    for phrase, kind, analysis, template in _FORMS_BY_OPENING.get(claim.split(" ", 1)[0], ()):
         found = template.match(claim)
         if found is not None:
             return _line_from(found, kind, analysis, phrase, claim, symbols)
@@ -280,4 +280,6 @@ def _read_chain(text: str, symbol: str, symbols: Mapping[str, str]) -> tuple[tup
     return body, written[-1].value
 
 
-_ALL_FORMS = tuple(_forms())
+_FORMS_BY_OPENING: dict[str, list[tuple[int, str, bool, Template]]] = {}
+for _form in _forms():
+    _FORMS_BY_OPENING.setdefault(_form[3].opening, []).append(_form)

@@ -32,8 +32,8 @@ class Template:
     def __init__(self, text: str, forms: Mapping[str, Form]) -> None:
         literals, names = re.split(r"\{\w+\}", text), re.findall(r"\{(\w+)\}", text)
         literals = [literal + forms[name].lead for literal, name in zip(literals, names, strict=False)] + literals[-1:]
-        if not names or not all(literals[1:]):
-            raise ValueError(f"the template {text!r} needs fields, and a literal behind each of them")
+        if not names or not all(literals[1:]) or " " not in literals[0]:
+            raise ValueError(f"the template {text!r} needs fields, a word before them, and a literal behind each")
         self._first = literals[0]
         self._patterns = {name: forms[name].pattern for name in names}
         self._groups: list[tuple[list[str], str]] = [([], "")]
@@ -43,6 +43,11 @@ class Template:
                 self._groups[-1] = (self._groups[-1][0], literal)
                 self._groups.append(([], ""))
         self._groups.pop()
+
+    @property
+    def opening(self) -> str:
+        """The first word of every such sentence."""
+        return self._first.split(" ", 1)[0]
 
     def match(self, sentence: str) -> dict[str, str] | None:
         """The fields of ``sentence``, or ``None`` if it is no such sentence; linear in its length."""
