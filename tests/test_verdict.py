@@ -7,9 +7,11 @@ import time
 import pytest
 from mutations import ODD, mutate
 
+from bi.augmentation.anatomy import dissect
+from bi.augmentation.behavior import count_lines
 from bi.augmentation.behaviors import inject
 from bi.augmentation.trace import draw_phrases, plain_trace
-from bi.augmentation.verdict import ERRORS, STEPS
+from bi.augmentation.verdict import ERRORS, STEPS, judge, judged_steps
 from bi.augmentation.verification import Verification
 from bi.augmentation.wording import extend, get_wording
 from bi.recipes import BehaviorRates
@@ -101,8 +103,9 @@ def told(wording, count, name="verdict"):
 
 
 def check_consistent(voice, text, problem):
-    verdict, steps = voice.verdict(text, problem), voice.steps(text, problem)
-    fault, counts = voice.anatomy(text, problem), voice.counts(text)
+    reading, problem = voice.compared(text, problem)
+    verdict, steps = judge(reading, problem, voice.added), list(judged_steps(reading, problem, voice.added))
+    fault, counts = dissect(reading, problem, voice.added), count_lines(voice.behaviors, reading.lines)
     assert verdict.first_error in (None, *ERRORS) and verdict.strict == (verdict.first_error is None)
     assert verdict.strict <= (verdict.answer and verdict.format)
     assert (fault.error if fault else None) == verdict.first_error
@@ -114,6 +117,7 @@ def check_consistent(voice, text, problem):
                                         and fault.name else 0)
     if fault and fault.error != "answer":
         assert fault.operands == (verdict.error_operations + 1 if fault.name else 0)
+    return verdict
 
 
 def fuzz(wording, problems, each):
@@ -121,15 +125,14 @@ def fuzz(wording, problems, each):
     for problem, text, rng in told(wording, problems):
         for _ in range(each):
             mutated = mutate(text, before, rng)
-            check_consistent(voice, mutated, problem)
-            broken += not voice.verdict(mutated, problem).strict
+            broken += not check_consistent(voice, mutated, problem).strict
         before = text
     assert broken > 0.5 * problems * each, "mutations that change nothing test nothing"
 
 
 @pytest.mark.parametrize("wording", CONFIGS)
 def test_no_mutated_completion_raises_and_all_verdicts_agree(wording):
-    fuzz(wording, 50, 12)
+    fuzz(wording, 60, 25)
 
 
 @pytest.mark.slow
@@ -156,7 +159,7 @@ def framed(wording, problem, odd):
 @pytest.mark.parametrize("piece", ODD.values(), ids=ODD)
 def test_odd_texts_are_judged_wrong(wording, piece):
     problem, text, _ = next(told(wording, 1))
-    for odd in (piece * 3000, *framed(wording, problem, piece * 900), text + piece * 300, piece * 300 + text):
+    for odd in (piece * 2000, *framed(wording, problem, piece * 500), text + piece * 200, piece * 200 + text):
         check_consistent(VOICES[wording], odd, problem)
     assert not VOICES[wording].verdict(piece * 3000, problem).strict
 
@@ -187,10 +190,10 @@ def counted_work(voice, text, problem):
 def test_work_grows_no_faster_than_the_text(wording):
     problem, text, _ = next(told(wording, 1))
     for name, piece in {**ODD, "a right completion": text + "\n"}.items():
-        texts = zip(*(framed(wording, problem, piece * n) for n in (50, 250)), strict=True)
+        texts = zip(*(framed(wording, problem, piece * n) for n in (40, 160)), strict=True)
         for place, pair in enumerate(texts):
             short, long = (counted_work(VOICES[wording], odd, problem) for odd in pair)
-            assert long <= 5 * short + 2000, (name, place)
+            assert long <= 4 * short + 1500, (name, place)
 
 
 @pytest.mark.slow

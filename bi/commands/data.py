@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bi.augmentation.arm import DRAWN_ARMS, Tally, drawn_arm
+from bi.augmentation.arm import ARM_TABLE, DRAWN_ARMS, Tally, drawn_arm
 from bi.augmentation.arms import (
     SPLITS,
     TASKS,
@@ -33,17 +33,21 @@ from bi.tasks.problem import Problem
 _RANGES = {"sft": "train_ops", "rl": "train_ops", "id": "id_ops", "ood": "ood_ops"}
 
 
+def _arms() -> str:
+    return "; ".join(f"{name}: {ARM_TABLE[name].meaning}" for name in DRAWN_ARMS)
+
+
 @takes(BehaviorRates)
 def data(
     out: options.OutFile,
     arm: Annotated[str | None, typer.Option(
-        metavar="NAME", help=f"How the chains of thought are written: {', '.join(DRAWN_ARMS)}.")] = None,
+        metavar="NAME", help=f"How the chains of thought are written. {_arms()}.")] = None,
     prompts_only: Annotated[bool, typer.Option(
         "--prompts-only", help="In place of --arm: questions and answers alone, for RL and for tests.")] = False,
     task: Annotated[str | None, typer.Option(metavar="NAME", help=f"Kind of problem: {', '.join(TASKS)}.")] = None,
     rows: Annotated[int | None, typer.Option(
-        min=1, help="Number of problems: of rows, but for arms with several rows a problem (pp, rc) or with further "
-                    "problems (vanilla_tokens).")] = None,
+        min=1, help="Number of problems, one row each; pp and rc write four rows a problem, vanilla_tokens goes on "
+                    "with further problems.")] = None,
     min_ops: Annotated[int | None, typer.Option(help="Fewest operations of a problem.")] = None,
     max_ops: Annotated[int | None, typer.Option(help="Most operations of a problem.")] = None,
     wording: Annotated[str | None, typer.Option(
