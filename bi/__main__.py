@@ -16,6 +16,7 @@ from bi.commands.door import Door
 from bi.commands.evaluate import evaluate
 from bi.commands.inject import inject
 from bi.commands.measure import influence, rollouts
+from bi.commands.select import select
 from bi.commands.sweep import sweep
 from bi.commands.train import grpo, sft
 
@@ -53,6 +54,7 @@ COMMANDS = {
     "inject": (inject, "Put behaviours into chains of thought."),
     "sft": (sft, "Fine-tune a checkpoint on chains of thought."),
     "rollouts": (rollouts, "Sample completions of prompts and judge them."),
+    "select": (select, "Keep the prompts that a checkpoint solves sometimes."),
     "influence": (influence, "Measure what one gradient step would do."),
     "grpo": (grpo, "Train a checkpoint by reinforcement learning."),
     "eval": (evaluate, "Turn rollouts into numbers with intervals."),

@@ -28,8 +28,9 @@ ARM_COLORS = {
     "exploration": "#8a5540",
     "exploitation": "#4d7984",
     "vanilla_tokens": "#9a82f0",
+    "rejection": "#7206fc",
 }
-ARM_MARKERS = dict(zip(ARM_COLORS, "osD^vPX<>p", strict=True))
+ARM_MARKERS = dict(zip(ARM_COLORS, "osD^vPX<>ph", strict=True))
 OTHER_COLOR = "#8a8a8a"
 SPLIT_LABELS = {"train": "training prompts", "id": "in distribution", "ood": "out of distribution"}
 STAGE_LABELS = {"data": "data", "base": "base", "sft": "SFT", "rl": "RL"}

@@ -14,6 +14,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ARMS = ("vanilla", "bridge")
+ANALYSIS_LEVELS: tuple[tuple[float, ...], ...] = (
+    (0.0,),
+    (0.0, 0.0, 0.1, 0.4, 0.8, 1.0),
+    (0.0, 0.1, 0.4, 0.8, 1.0),
+    (0.1, 0.4, 0.8, 1.0),
+    (1.0,),
+)
+"""Levels 0 to 4 of information analysis: its probability for 0, 1, 2, ... parents, the last entry for all more.
+
+Level 2 holds the released settings. The others are ours, around it: 0 never restates a definition, 1 asks for one
+parent more than level 2 and 3 for one parent less, 4 restates every definition that the question states.
+"""
+
+INJECTION_PROBABILITIES = (0.0, 0.1, 0.2, 0.3)
+"""Rates of reflection that the paper compares; 0.1 is the released one."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +58,13 @@ class BehaviorRates:
 
     ``reflection``: probability before each step but the first and the last. ``redundant``: probability that the node
     attempted is not needed for the answer. ``analysis``: probability by number of parents (the last entry covers all
-    larger numbers). ``subgoal``: probability per step. ``strict``: reflect only on locked nodes; the released data
-    simply solves the node when a jump lands on a solvable one.
+    larger numbers; :data:`ANALYSIS_LEVELS`). ``subgoal``: probability per step. ``strict``: reflect only on locked
+    nodes; the released data simply solves the node when a jump lands on a solvable one.
     """
 
     reflection: float = 0.1
     redundant: float = 0.3
-    analysis: tuple[float, ...] = (0.0, 0.1, 0.4, 0.8, 1.0)
+    analysis: tuple[float, ...] = ANALYSIS_LEVELS[2]
     subgoal: float = 1.0
     strict: bool = False
 

@@ -73,6 +73,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> Path:
     (("--arm", "bridge", "--analysis", "often"), "--analysis is 'often'; give numbers separated by commas"),
     (("--arm", "bridge", "--prompts-only"), "--arm NAME for chains of thought, or --prompts-only"),
     ((), "--arm NAME for chains of thought, or --prompts-only"),
+    (("--arm", "rejection"), "arm 'rejection' is made of a checkpoint's rollouts; make its rows with `bi select`"),
+    (("--prompts-only", "--tokenizer", "x"), "--prompts-only writes no completions to count"),
     (("--prompts-only", "--subgoal", 1), "--prompts-only writes no chains of thought"),
     (("--arm", "bridge", "--exclude", "absent.jsonl"), "absent.jsonl does not exist"),
     (("--arm", "bridge", "--seed", -1), "Invalid value for '--seed'"),

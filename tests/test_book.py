@@ -29,8 +29,8 @@ from bi.tasks.gsm8k import read_gsm8k
 
 BY_NAME = {page.name: page for page in pages()}
 THEORY = [page for page in pages() if "/theory/" in page.name]
-RESULTS = ("book/index", "notebooks/two_arms", "notebooks/own_data",
-           "book/evidence/did-not-reproduce", "notebooks/measured")
+RESULTS = ("book/index", "notebooks/two_arms", "notebooks/own_data", "book/evidence/did-not-reproduce",
+           "notebooks/measured", "notebooks/two_kinds")
 DIRECTIVE = r"^(?P<fence>`{3,}|:{3,})\{%s\} *(?P<argument>\S*)[^\n]*\n(?P<body>.*?)^(?P=fence) *$"
 
 

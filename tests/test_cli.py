@@ -12,13 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from bi.__main__ import app
+from bi.augmentation.arm import DRAWN_ARMS
 from bi.augmentation.arms import build_problems, build_rows
 from bi.recipes import get_profile
 
 COLUMNS = ["id", "problem_id", "task", "arm", "wording", "prompt", "completion", "answer", "n_ops", "n_reflection",
            "n_analysis", "n_subgoal"]
 SMOKE = ("--profile", "smoke")
-STAGES = ("data", "inject", "sft", "rollouts", "influence", "grpo", "eval", "base", "sweep")
+STAGES = ("data", "inject", "sft", "rollouts", "select", "influence", "grpo", "eval", "base", "sweep")
 
 
 def bi(*words: object):
@@ -68,6 +69,22 @@ def test_arms_hold_the_same_problems_row_by_row(tmp_path: Path) -> None:
     assert [row["prompt"] for row in vanilla] == [row["prompt"] for row in bridge]
     assert all(row["n_reflection"] + row["n_analysis"] + row["n_subgoal"] == 0 for row in vanilla)
     assert sum(row["n_analysis"] for row in bridge) > 0
+
+
+def test_every_arm_that_is_drawn_can_be_written_and_is_reported(tmp_path: Path) -> None:
+    ask = ("--rows", 6, *SMOKE, "--min-ops", 4, "--max-ops", 5, "--analysis", 1)
+    rows = {}
+    for arm in DRAWN_ARMS:
+        said = succeed("data", "--arm", arm, *ask, "--out", tmp_path / f"{arm}.jsonl").stderr
+        rows[arm] = rows_of(tmp_path / f"{arm}.jsonl")
+        assert f"{len(rows[arm])} rows of " in said and "words of completions; " in said
+    assert len(rows["pp"]) == len(rows["rc"]) == 4 * len(rows["vanilla"]) == 24
+    assert rows["vanilla_tokens"][:6] == [{**row, "id": row["id"].replace("vanilla-", "vanilla_tokens-"),
+                                           "arm": "vanilla_tokens"} for row in rows["vanilla"]]
+    assert len(rows["vanilla_tokens"]) > 6
+    succeed("data", "--arm", "vanilla_tokens", *ask, "--exclude", tmp_path / "rc.jsonl", "--out", tmp_path / "o.jsonl")
+    others = [row["problem_id"] for row in rows_of(tmp_path / "o.jsonl")]
+    assert len(set(others)) == len(others) and not set(others) & {row["problem_id"] for row in rows["rc"]}
 
 
 def test_the_papers_data_take_one_line(tmp_path: Path) -> None:
@@ -197,6 +214,7 @@ def corridor(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for model, name in ((place / "sft", "train"), (place / "sft", "again")):
         succeed("rollouts", "--model", model, "--data", place / "rl.jsonl", *SMOKE, "--samples", 4, "--limit", 6,
                 "--max-new-tokens", 12, "--out", place / f"{name}.parquet")
+    succeed("data", "--arm", "vanilla_tokens", "--rows", 4, *SMOKE, "--tokenizer", base, "--out", place / "long.jsonl")
     succeed("influence", place / "sft", place / "train.parquet", *SMOKE, "--target", place / "again.parquet", "--out",
             place / "influence")
     succeed("grpo", "--model", place / "sft", "--data", place / "rl.jsonl", *SMOKE, "--steps", 1, "--rollouts", 2,
@@ -213,12 +231,34 @@ def test_stages_take_what_the_stages_before_them_write(corridor: Path) -> None:
     assert len((corridor / "sft" / "history.csv").read_text().splitlines()) == 1 + 2 * 2
     assert len((corridor / "grpo" / "history.csv").read_text().splitlines()) == 1 + 1
     left = {path.name for path in corridor.iterdir()}
-    files = {"sft.jsonl", "rl.jsonl", "train.parquet", "again.parquet", "accuracy.csv"}
+    files = {"sft.jsonl", "rl.jsonl", "long.jsonl", "train.parquet", "again.parquet", "accuracy.csv"}
     assert left == files | {"sft", "grpo", "influence"}
 
 
 def test_rollouts_repeat_byte_for_byte(corridor: Path) -> None:
     assert (corridor / "train.parquet").read_bytes() == (corridor / "again.parquet").read_bytes()
+
+
+def test_select_keeps_prompts_that_are_solved_sometimes_or_right_completions(corridor: Path, tmp_path: Path) -> None:
+    from bi.training.rollouts import load_rollouts, save_rollouts
+
+    rollouts = load_rollouts(corridor / "train.parquet")
+    ids = rollouts["problem_id"].unique()
+    some = rollouts["problem_id"].isin(ids[1:3]) & rollouts["sample"].isin((1, 2))
+    right = rollouts["problem_id"].eq(ids[0]) | some
+    made = rollouts.assign(answer=right, format=right, completion=[f"! {sample // 3}" for sample in rollouts["sample"]])
+    save_rollouts(made, tmp_path / "r.parquet")
+    said = succeed("select", tmp_path / "r.parquet", *SMOKE, "--out", tmp_path / "rl.jsonl").stderr
+    assert "2 rows of 2 prompts" in said and "of 6 in all (3 never solved, 1 always)" in said
+    prompts = {row["problem_id"]: row for row in rows_of(corridor / "rl.jsonl")}
+    assert rows_of(tmp_path / "rl.jsonl") == [prompts[name] for name in ids[1:3]]
+    succeed("select", tmp_path / "r.parquet", *SMOKE, "--completions", 9, "--out", tmp_path / "sft.jsonl")
+    rows = rows_of(tmp_path / "sft.jsonl")
+    assert [list(row) for row in rows] == [COLUMNS] * 2, "equal completions count once"
+    assert [row["id"] for row in rows] == [f"rejection-{name}-1" for name in ids[1:3]]
+    assert {row["arm"] for row in rows} == {"rejection"}
+    none = bi("select", tmp_path / "r.parquet", *SMOKE, "--above", 0.6, "--out", tmp_path / "x.jsonl")
+    assert none.exit_code == 2 and "none of 6 prompts has an accuracy between 0.6 and 1" in none.stderr
 
 
 def test_eval_writes_what_the_metrics_say(corridor: Path) -> None:

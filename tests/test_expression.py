@@ -35,7 +35,8 @@ def test_reading_inverts_writing():
         assert parse(write(expr).split(), leaf) == expr, write(expr)
 
 
-@pytest.mark.parametrize("text", ["", "+", "3 +", "( 3", "3 )", "3 4", "q1 ( 2 )", "* 3", "( )", "( " * 5000 + "3"])
+@pytest.mark.parametrize("text", ["", "+", "3 +", "( 3", "3 )", "3 4", "q1 ( 2 )", "* 3", "( )", "( " * 5000 + "3",
+                                  "1 - " * 5000 + "1", "1 - 1 + " * 40 + "1"])
 def test_what_is_no_expression_reads_as_none(text):
     assert parse(text.split(), leaf) is None
 

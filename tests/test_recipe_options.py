@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from bi.commands.recipe_options import TABLES, option_name, replace_fields
-from bi.recipes import PROFILES, BehaviorRates, GRPORecipe, SFTRecipe
+from bi.recipes import ANALYSIS_LEVELS, PROFILES, BehaviorRates, GRPORecipe, SFTRecipe
 
 
 @pytest.mark.parametrize("recipe", [SFTRecipe, GRPORecipe, BehaviorRates])
@@ -33,6 +33,7 @@ def test_changes_replace_only_what_they_name() -> None:
     changed = replace_fields(SFTRecipe(), {"epochs": 7, "betas": "0.5,0.6"})
     assert changed == dataclasses.replace(SFTRecipe(), epochs=7, betas=(0.5, 0.6))
     assert replace_fields(BehaviorRates(), {"analysis": "0,1"}).analysis == (0.0, 1.0)
+    assert replace_fields(BehaviorRates(), {"analysis": "level3"}).analysis == ANALYSIS_LEVELS[3]
 
 
 @pytest.mark.parametrize(("recipe", "field", "value", "words"), [

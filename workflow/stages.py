@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bi.augmentation.arms import ARM_RATES
+from bi.augmentation.arm import DRAWN_ARMS, GRID_ARMS
 from bi.notebook import check_parameters
 from bi.recipes import Profile, get_profile
 from bi.runs import Run, slug
@@ -59,7 +59,7 @@ STAGES = {
 
 @dataclass(frozen=True)
 class Grid:
-    """All cells of one reproduction: a profile and its arms (``full``: every arm there is)."""
+    """All cells of one reproduction: a profile and its arms (``full``: every arm that is drawn)."""
 
     profile: Profile
     name: str = "main"
@@ -67,7 +67,7 @@ class Grid:
     @property
     def arms(self) -> tuple[str, ...]:
         """Arms of the grid, each once."""
-        return self.profile.arms if self.name == "main" else tuple(ARM_RATES)
+        return self.profile.arms if self.name == "main" else GRID_ARMS
 
     @property
     def models(self) -> dict[str, str]:
@@ -89,9 +89,9 @@ def make_grid(profile: str, name: str = "main") -> Grid:
     if name not in GRIDS:
         raise ValueError(f"unknown grid {name!r}; choose one of {', '.join(GRIDS)}")
     grid = Grid(get_profile(profile), name)
-    unknown = [arm for arm in grid.arms if arm not in ARM_RATES]
+    unknown = [arm for arm in grid.arms if arm not in DRAWN_ARMS]
     if unknown:
-        known = ", ".join(ARM_RATES)
+        known = ", ".join(DRAWN_ARMS)
         raise ValueError(f"profile {profile!r} has unknown arms {', '.join(unknown)}; choose from {known}")
     return grid
 

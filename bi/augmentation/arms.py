@@ -1,18 +1,19 @@
-"""Arms: the same problems, row by row, with chains of thought that differ in the injected behaviours only.
+"""Rows of the arms: the same problems, row by row, with chains of thought that differ as the arm says.
 
 Every problem is a function of (seed, split, index), so arms share them exactly, and every chain of thought has
 streams of its own: switching a behaviour changes nothing else. Splits are disjoint by
-:meth:`bi.tasks.problem.Problem.key`.
+:meth:`bi.tasks.problem.Problem.key`. What each arm is stands in :mod:`bi.augmentation.arm`.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
-from bi.augmentation.behaviors import BEHAVIORS, counts, inject
-from bi.augmentation.trace import Trace, draw_phrases, plain_trace
+from bi.augmentation.arm import ARM_TABLE, Arm, CountTokens, count_words, drawn_arm, get_arm
+from bi.augmentation.behaviors import counts, inject
+from bi.augmentation.trace import Trace, draw_phrases
 from bi.augmentation.wording import Wording, get_wording
 from bi.recipes import BehaviorRates, TaskRecipe
 from bi.streams import stream
@@ -22,29 +23,13 @@ from bi.tasks.problem import Problem, in_corpus_half
 SPLITS = ("sft", "rl", "dev_id", "dev_ood", "test_id", "test_ood")
 _HELD_OUT = ("test_id", "test_ood", "dev_id", "dev_ood")
 
-NO_BEHAVIOR = BehaviorRates(reflection=0.0, analysis=(0.0,), subgoal=0.0)
-
-
-def _without(*behaviors: str) -> Callable[[BehaviorRates], BehaviorRates]:
-    off = {name: getattr(NO_BEHAVIOR, name) for name in behaviors}
-    return lambda rates: dataclasses.replace(rates, **off)
-
-
-ARM_RATES: dict[str, Callable[[BehaviorRates], BehaviorRates]] = {
-    "vanilla": _without(*BEHAVIORS),
-    "bridge": _without(),
-    "reflection": _without("analysis", "subgoal"),
-    "analysis": _without("reflection", "subgoal"),
-    "subgoal": _without("reflection", "analysis"),
-    "exploitation": _without("reflection"),
-}
+ARM_RATES = {name: arm for name, arm in ARM_TABLE.items() if arm == Arm(name, arm.meaning, arm.behaviors)}
+"""Arms that differ from vanilla in rates alone: what injecting into vanilla rows can make."""
 
 
 def arm_rates(arm: str, rates: BehaviorRates) -> BehaviorRates:
     """The rates that ``arm`` uses out of the full ``rates``; raises ``ValueError`` that lists the known arms."""
-    if arm not in ARM_RATES:
-        raise ValueError(f"unknown arm {arm!r}; choose one of {', '.join(ARM_RATES)}")
-    return ARM_RATES[arm](rates)
+    return get_arm(arm).rates(rates)
 
 
 def split_ops(task: TaskRecipe, split: str) -> tuple[int, int]:
@@ -104,8 +89,8 @@ def problem_stream(task: TaskRecipe, split: str, seed: int, exclude: frozenset[s
     )
 
 
-def build_problems(task: TaskRecipe, split: str, count: int, seed: int) -> list[Problem]:
-    """``count`` problems of ``split``, disjoint by canonical key from all the splits that come before it.
+def split_problems(task: TaskRecipe, split: str, seed: int) -> Iterator[Problem]:
+    """Endless distinct problems of ``split``, disjoint by canonical key from all the splits that come before it.
 
     The order of precedence is test, dev, RL, SFT: held-out problems are drawn first and never depend on the seed.
     """
@@ -113,7 +98,17 @@ def build_problems(task: TaskRecipe, split: str, count: int, seed: int) -> list[
     for earlier in _before(split):
         wanted = _size(task, earlier)
         taken.update(problem.key() for problem in _take(problem_stream(task, earlier, seed, frozenset(taken)), wanted))
-    return _take(problem_stream(task, split, seed, frozenset(taken)), count)
+    yield from problem_stream(task, split, seed, frozenset(taken))
+
+
+def build_problems(task: TaskRecipe, split: str, count: int, seed: int) -> list[Problem]:
+    """The first ``count`` of :func:`split_problems`."""
+    return _take(split_problems(task, split, seed), count)
+
+
+def further_problems(task: TaskRecipe, split: str, seed: int, count: int) -> Iterator[Problem]:
+    """What comes in :func:`split_problems` behind the first ``count``, for arms that need more problems than others."""
+    return islice(split_problems(task, split, seed), count, None)
 
 
 def _before(split: str) -> Iterable[str]:
@@ -132,31 +127,70 @@ def _take(problems: Iterator[Problem], count: int) -> list[Problem]:
 
 
 def build_rows(
-    problems: Iterable[Problem], arm: str, task: TaskRecipe, rates: BehaviorRates, seed: int
+    problems: Iterable[Problem],
+    arm: str,
+    task: TaskRecipe,
+    rates: BehaviorRates,
+    seed: int,
+    *,
+    more: Iterable[Problem] | None = None,
+    count_tokens: CountTokens = count_words,
 ) -> list[dict[str, Any]]:
-    """SFT rows of ``arm``: one a problem, with the behaviours that each row really contains.
+    """SFT rows of ``arm``, problem by problem, with the behaviours that each row really contains.
 
     Columns: id, problem_id, task, arm, wording, prompt, completion, answer, n_ops, n_reflection, n_analysis, n_subgoal.
+    A token-matched arm goes on with problems out of ``more`` (:func:`further_problems`) until its completions hold as
+    many tokens, by ``count_tokens``, as the arm that it is matched to holds on ``problems``: to the nearest row.
     """
-    return list(iterate_rows(problems, arm, task, rates, seed))
+    return list(iterate_rows(problems, arm, task, rates, seed, more=more, count_tokens=count_tokens))
 
 
 def iterate_rows(
-    problems: Iterable[Problem], arm: str, task: TaskRecipe, rates: BehaviorRates, seed: int
+    problems: Iterable[Problem],
+    arm: str,
+    task: TaskRecipe,
+    rates: BehaviorRates,
+    seed: int,
+    *,
+    more: Iterable[Problem] | None = None,
+    count_tokens: CountTokens = count_words,
 ) -> Iterator[dict[str, Any]]:
-    """Like :func:`build_rows`, one row at a time."""
-    wording = get_wording(task.wording)
-    used = arm_rates(arm, rates)
+    """Like :func:`build_rows`, one row at a time, in memory that does not grow with their number."""
+    chosen = drawn_arm(arm)
+    if chosen.tokens_of and more is None:
+        raise ValueError(f"arm {arm!r} needs further problems of the same split; give more=further_problems(...)")
+    missing = 0
     for problem in problems:
-        key = problem.key()
-        plain = plain_trace(problem, stream(seed, "order", key))
-        completion, realised = injected_completion(plain, problem, wording, used, seed)
-        row = prompt_row(problem, task)
+        for row in _rows_of(problem, chosen, task, rates, seed):
+            missing -= count_tokens(row["completion"]) if chosen.tokens_of else 0
+            yield row
+        if chosen.tokens_of:
+            matched = _rows_of(problem, get_arm(chosen.tokens_of), task, rates, seed)
+            missing += sum(count_tokens(row["completion"]) for row in matched)
+    for problem in more if more is not None and missing > 0 else ():
+        for row in _rows_of(problem, chosen, task, rates, seed):
+            tokens = count_tokens(row["completion"])
+            if 2 * missing <= tokens:  # without this row the totals are nearer to each other
+                return
+            missing -= tokens
+            yield row
+    if missing > 0:
+        raise ValueError(f"arm {arm!r}: the further problems ran out {missing} tokens before {chosen.tokens_of!r}")
+
+
+def _rows_of(
+    problem: Problem, arm: Arm, task: TaskRecipe, rates: BehaviorRates, seed: int
+) -> Iterator[dict[str, Any]]:
+    """The rows that ``arm`` has for one problem."""
+    wording, used = get_wording(task.wording), arm.rates(rates)
+    for copy, (told, plain) in enumerate(arm.variants(problem, seed)):
+        completion, realised = injected_completion(plain, told, wording, used, seed)
+        row = prompt_row(told, task)
         yield {
-            "id": f"{arm}-{key}",
-            "problem_id": key,
+            "id": f"{arm.name}-{row['problem_id']}" + (f"-{copy}" if arm.copies > 1 else ""),
+            "problem_id": row["problem_id"],
             "task": task.task,
-            "arm": arm,
+            "arm": arm.name,
             "wording": task.wording,
             "prompt": row["prompt"],
             "completion": completion,

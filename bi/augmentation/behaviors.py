@@ -8,114 +8,204 @@ arithmetic one binary operation at a time. The question, the answer and the numb
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
+from bi.augmentation.behavior import Behavior, count_steps, inject_all, strip_all
+from bi.augmentation.reading import Line, has_subgoal
 from bi.augmentation.trace import Step, Trace, first_unsolved
-from bi.recipes import BehaviorRates
+from bi.recipes import ANALYSIS_LEVELS, BehaviorRates
 from bi.tasks.expression import binary_operations
 from bi.tasks.problem import Problem
 
 BEHAVIORS = ("reflection", "analysis", "subgoal")
 
 
+@dataclass(frozen=True)
+class Reflection(Behavior):
+    """Start on a quantity out of turn; if it is locked, say which parent is missing and go back.
+
+    Before each step but the first and the last, with probability ``rate``, a quantity is attempted: with probability
+    ``redundant`` one that the answer does not need, else one whose turn comes later. An attempt that lands on an
+    unlocked quantity simply solves it, as in the released data, and its own turn only recalls it; ``strict`` never
+    lands there.
+    """
+
+    rate: float = 0.1
+    redundant: float = 0.3
+    strict: bool = False
+    name: ClassVar[str] = "reflection"
+
+    def __post_init__(self) -> None:
+        _check("reflection", self.rate)
+        _check("redundant", self.redundant)
+
+    def inject(self, trace: Trace, problem: Problem, rng: random.Random) -> Trace:
+        """``trace`` with attempts before some of its steps; each quantity is attempted once at most."""
+        steps: list[Step] = []
+        solved: set[str] = set()
+        tried: set[str] = set()
+        last = len(trace.steps) - 1
+        for index, step in enumerate(trace.steps):
+            if 0 < index < last and rng.random() < self.rate:
+                name = self._landing(trace.steps[index + 1 :], problem, solved, tried, rng)
+                if name is not None:
+                    tried.add(name)
+                    locked = first_unsolved(problem.by_name[name], solved) is not None
+                    steps.append(Step(name, "reflect" if locked else "solve"))
+                    if not locked:
+                        solved.add(name)
+            steps.append(replace(step, kind="recall") if step.name in solved else step)
+            solved.add(step.name)
+        return Trace(tuple(steps))
+
+    def _landing(
+        self, later: tuple[Step, ...], problem: Problem, solved: set[str], tried: set[str], rng: random.Random
+    ) -> str | None:
+        """The quantity that is attempted, or ``None`` where there is none left."""
+        pools = [list(problem.redundant), [step.name for step in later]]
+        if rng.random() >= self.redundant:
+            pools.reverse()
+        for pool in pools:
+            allowed = [
+                name
+                for name in pool
+                if name not in solved
+                and name not in tried
+                and not (self.strict and first_unsolved(problem.by_name[name], solved) is None)
+            ]
+            if allowed:
+                return rng.choice(allowed)
+        return None
+
+    def strip(self, trace: Trace, problem: Problem) -> Trace:
+        """``trace`` without attempts: reflections and detours to redundant quantities go, and a quantity that was
+        solved ahead of its turn returns to the place where the trace recalls it."""
+        recalled = {step.name for step in trace.steps if step.kind == "recall"}
+        steps = []
+        for step in trace.steps:
+            ahead = step.kind == "solve" and step.name in recalled
+            if step.kind == "reflect" or ahead or step.name not in problem.needed:
+                continue
+            steps.append(replace(step, kind="solve") if step.kind == "recall" else step)
+        return Trace(tuple(steps))
+
+    def in_step(self, step: Step) -> bool:
+        """Whether ``step`` turns back; an attempt that solved its quantity does not count."""
+        return step.kind == "reflect"
+
+    def in_line(self, line: Line) -> bool:
+        """Whether ``line`` turns back."""
+        return line.kind == "reflect"
+
+
+@dataclass(frozen=True)
+class Analysis(Behavior):
+    """Information analysis: restate a definition of the question before it is used.
+
+    ``rates``: its probability for 0, 1, 2, ... parents (the last entry covers all larger numbers); see
+    :data:`bi.recipes.ANALYSIS_LEVELS`. Definitions that the question only implies are never restated.
+    """
+
+    rates: tuple[float, ...] = ANALYSIS_LEVELS[2]
+    name: ClassVar[str] = "analysis"
+
+    def __post_init__(self) -> None:
+        if not self.rates:
+            raise ValueError("analysis: no rates; give one for each number of parents, such as (0, .1, .4, .8, 1)")
+        for rate in self.rates:
+            _check("analysis", rate)
+
+    def inject(self, trace: Trace, problem: Problem, rng: random.Random) -> Trace:
+        """``trace`` with definitions restated in some steps."""
+        steps = []
+        for step in trace.steps:
+            draw, quantity = rng.random(), problem.by_name[step.name]
+            rate = self.rates[min(len(quantity.parents), len(self.rates) - 1)]
+            chosen = step.kind in ("solve", "reflect") and quantity.stated and draw < rate
+            steps.append(step if step.analysis == chosen else replace(step, analysis=chosen))
+        return Trace(tuple(steps))
+
+    def strip(self, trace: Trace, problem: Problem) -> Trace:
+        """``trace`` without restated definitions."""
+        return Trace(tuple(replace(step, analysis=False) if step.analysis else step for step in trace.steps))
+
+    def in_step(self, step: Step) -> bool:
+        """Whether ``step`` restates its definition."""
+        return step.analysis
+
+    def in_line(self, line: Line) -> bool:
+        """Whether ``line`` restates a definition."""
+        return line.restated is not None
+
+
+@dataclass(frozen=True)
+class Subgoal(Behavior):
+    """Subgoal computation: expand the arithmetic one binary operation at a time, with probability ``rate`` a step.
+
+    Only where there are at least two operations; otherwise there is nothing to expand.
+    """
+
+    rate: float = 1.0
+    name: ClassVar[str] = "subgoal"
+
+    def __post_init__(self) -> None:
+        _check("subgoal", self.rate)
+
+    def inject(self, trace: Trace, problem: Problem, rng: random.Random) -> Trace:
+        """``trace`` with the arithmetic of some steps expanded."""
+        steps = []
+        for step in trace.steps:
+            draw = rng.random()
+            wide = step.kind == "solve" and binary_operations(problem.by_name[step.name].formula) >= 2
+            chosen = wide and draw < self.rate
+            steps.append(step if step.subgoal == chosen else replace(step, subgoal=chosen))
+        return Trace(tuple(steps))
+
+    def strip(self, trace: Trace, problem: Problem) -> Trace:
+        """``trace`` with every computation in one line."""
+        return Trace(tuple(replace(step, subgoal=False) if step.subgoal else step for step in trace.steps))
+
+    def in_step(self, step: Step) -> bool:
+        """Whether ``step`` expands its arithmetic."""
+        return step.subgoal
+
+    def in_line(self, line: Line) -> bool:
+        """Whether ``line`` writes an expression between the substituted formula and the result."""
+        return has_subgoal(line)
+
+
+def _check(field: str, rate: float) -> None:
+    if not 0.0 <= rate <= 1.0:
+        raise ValueError(f"{field} is {rate}; a rate is a probability, give 0 to 1")
+
+
+PAPER = (Reflection(), Analysis(), Subgoal())
+"""The three at the released rates, in the order in which they are injected."""
+
+
+def at_rates(rates: BehaviorRates) -> tuple[Behavior, ...]:
+    """The three behaviours of the paper at ``rates``; raises ``ValueError`` for a rate that is no probability."""
+    return (
+        Reflection(rates.reflection, rates.redundant, rates.strict),
+        Analysis(tuple(rates.analysis)),
+        Subgoal(rates.subgoal),
+    )
+
+
 def inject(trace: Trace, problem: Problem, rates: BehaviorRates, rng: random.Random) -> Trace:
-    """``trace`` with the three behaviours at ``rates``; ``strip`` takes them out again.
+    """``trace``, a plain one, with the three behaviours at ``rates``; :func:`strip` takes them out again.
 
-    Expects a plain trace. The draws of the three behaviours come from streams of their own, so switching one of them
-    off leaves the places of the other two unchanged.
+    Switching one of them off leaves the places of the other two unchanged (:func:`inject_all`).
     """
-    reflecting, analysing, expanding = (random.Random(rng.getrandbits(64)) for _ in range(3))
-    steps = _reflect(trace, problem, rates, reflecting)
-    steps = [_restate(step, problem, rates, analysing) for step in steps]
-    return Trace(tuple(_expand(step, problem, rates, expanding) for step in steps))
-
-
-def _reflect(trace: Trace, problem: Problem, rates: BehaviorRates, rng: random.Random) -> list[Step]:
-    """Insert jumps before steps: never before the first or the last one, and each quantity is tried once at most.
-
-    A jump that lands on an unlocked quantity simply solves it (``rates.strict`` never lands there); when its own turn
-    comes, the trace recalls it.
-    """
-    steps: list[Step] = []
-    solved: set[str] = set()
-    tried: set[str] = set()
-    last = len(trace.steps) - 1
-    for index, step in enumerate(trace.steps):
-        if 0 < index < last and rng.random() < rates.reflection:
-            name = _landing(trace, index, problem, rates, solved, tried, rng)
-            if name is not None:
-                tried.add(name)
-                locked = first_unsolved(problem.by_name[name], solved) is not None
-                steps.append(Step(name, "reflect" if locked else "solve"))
-                if not locked:
-                    solved.add(name)
-        steps.append(replace(step, kind="recall") if step.name in solved else step)
-        solved.add(step.name)
-    return steps
-
-
-def _landing(
-    trace: Trace,
-    index: int,
-    problem: Problem,
-    rates: BehaviorRates,
-    solved: set[str],
-    tried: set[str],
-    rng: random.Random,
-) -> str | None:
-    """The quantity that a jump before step ``index`` attempts: a redundant one, or one whose turn comes later."""
-    later = [step.name for step in trace.steps[index + 1 :]]
-    pools = [list(problem.redundant), later]
-    if rng.random() >= rates.redundant:
-        pools.reverse()
-    for pool in pools:
-        allowed = [
-            name
-            for name in pool
-            if name not in solved
-            and name not in tried
-            and not (rates.strict and first_unsolved(problem.by_name[name], solved) is None)
-        ]
-        if allowed:
-            return rng.choice(allowed)
-    return None
-
-
-def _restate(step: Step, problem: Problem, rates: BehaviorRates, rng: random.Random) -> Step:
-    """Information analysis: only of definitions that the question states, more often with more parents."""
-    draw = rng.random()
-    quantity = problem.by_name[step.name]
-    level = rates.analysis[min(len(quantity.parents), len(rates.analysis) - 1)]
-    return replace(step, analysis=step.kind != "recall" and quantity.stated and draw < level)
-
-
-def _expand(step: Step, problem: Problem, rates: BehaviorRates, rng: random.Random) -> Step:
-    """Subgoal computation, where there are at least two binary operations to expand."""
-    draw = rng.random()
-    wide = binary_operations(problem.by_name[step.name].formula) >= 2
-    return replace(step, subgoal=step.kind == "solve" and wide and draw < rates.subgoal)
+    return inject_all(at_rates(rates), trace, problem, rng)
 
 
 def strip(trace: Trace, problem: Problem) -> Trace:
-    """The plain trace below the behaviours: the inverse of :func:`inject` up to the choice of phrases.
-
-    Reflections and detours to redundant quantities go; a quantity solved ahead of its turn returns to the place where
-    the trace recalls it.
-    """
-    recalled = {step.name for step in trace.steps if step.kind == "recall"}
-    steps = []
-    for step in trace.steps:
-        ahead = step.kind == "solve" and step.name in recalled
-        if step.kind == "reflect" or ahead or step.name not in problem.needed:
-            continue
-        steps.append(Step(step.name))
-    return Trace(tuple(steps))
+    """The plain trace below the three behaviours: the inverse of :func:`inject` up to the choice of phrases."""
+    return strip_all(PAPER, trace, problem)
 
 
 def counts(trace: Trace) -> dict[str, int]:
     """How often each behaviour really occurs in ``trace``."""
-    return {
-        "reflection": sum(step.kind == "reflect" for step in trace.steps),
-        "analysis": sum(step.analysis for step in trace.steps),
-        "subgoal": sum(step.subgoal for step in trace.steps),
-    }
+    return count_steps(PAPER, trace)

@@ -16,8 +16,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from bi.augmentation.reading import Line, Reading
 from bi.augmentation.trace import Step, first_unsolved
-from bi.augmentation.verdict import Line, Reading
 from bi.augmentation.wording import Wording
 from bi.tasks.expression import Expr, Num, Ref, parse, render, subgoals, substitute
 from bi.tasks.problem import Problem, build_problem
@@ -96,6 +96,10 @@ class CompactWording(Wording):
         known = substitute(quantity.formula, lambda name: Num(values[name]))
         chain = [known, *(subgoals(known, problem.modulus) if step.subgoal else ())]
         return head + " = ".join([render(expr, _mention) for expr in chain] + [f"V{step.name} {quantity.value} ."])
+
+    def frame(self, claim: str) -> str:
+        """A line ends in a full stop."""
+        return f"{claim} ."
 
     def wrap(self, lines: list[str], problem: Problem) -> str:
         """Lines and the final answer."""

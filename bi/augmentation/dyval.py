@@ -26,8 +26,8 @@ from bi.augmentation.dyval_sentences import (
     write_expression,
     write_premise,
 )
+from bi.augmentation.reading import Line, Reading
 from bi.augmentation.trace import Step, Trace, first_unsolved
-from bi.augmentation.verdict import Line, Reading, Verdict, judge
 from bi.augmentation.wording import Wording
 from bi.tasks.expression import Expr, Num, Op, subgoals, substitute
 from bi.tasks.operators import NA, Value
@@ -96,17 +96,21 @@ class DyvalWording(Wording):
         body = completion.split("\n\nThus, the answer is", 1)[0]
         return Reading(tuple(_read_lines(body.split("\n"))), read_value(found[-1]) if found else None, proper)
 
-    def verdict(self, completion: str, problem: Problem) -> Verdict:
-        """The strict verdict on any text, on the numbers as the text writes them; never raises.
+    def frame(self, claim: str) -> str:
+        """A line is its claim."""
+        return claim
 
-        An answer may also be given exactly, as a fraction. Intermediate expressions are right if rounding their numbers
-        can explain the difference.
+    def compared(self, completion: str, problem: Problem) -> tuple[Reading, Problem]:
+        """The completion and the problem with numbers as the text writes them.
+
+        An answer may also be given exactly, as a fraction. Intermediate expressions are right if rounding their
+        numbers can explain the difference.
         """
         written = as_written(problem)
         reading = settle_chains(self.read(completion), written)
         if reading.answer is not None and reading.answer == problem.answer:
             reading = dataclasses.replace(reading, answer=written.answer)
-        return judge(reading, written)
+        return reading, written
 
 
 def read_description(text: str, target: str, task: str | None = None) -> Problem:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bi.augmentation.compact import CompactWording
 from bi.augmentation.compact import vocabulary as compact_vocabulary
 from bi.augmentation.dyval_rounding import settle_chains
-from bi.augmentation.verdict import Verdict, judge
+from bi.augmentation.reading import Reading
 from bi.tasks.problem import Problem
 
 WORDS = ("/", "^2", "sqrt")
@@ -27,6 +27,6 @@ class DyvalCompactWording(CompactWording):
     name = "dyval_compact"
     task = "dyval_arithmetic"
 
-    def verdict(self, completion: str, problem: Problem) -> Verdict:
-        """The strict verdict on any text; never raises, whatever it divides by."""
-        return judge(settle_chains(self.read(completion), problem), problem)
+    def compared(self, completion: str, problem: Problem) -> tuple[Reading, Problem]:
+        """The completion, whatever it divides by, and the problem."""
+        return settle_chains(self.read(completion), problem), problem

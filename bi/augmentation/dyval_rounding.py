@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from fractions import Fraction
 
-from bi.augmentation.verdict import Line, Reading
+from bi.augmentation.reading import Line, Reading, has_reference
 from bi.tasks.dyval import decimal
 from bi.tasks.expression import Expr, Num, Op, evaluate
 from bi.tasks.operators import NA, Value
@@ -36,7 +36,7 @@ def settle_chains(reading: Reading, problem: Problem) -> Reading:
 
 def _settle(line: Line, problem: Problem) -> Line:
     quantity = problem.by_name.get(line.name)
-    numeric = [index for index, expr in enumerate(line.written) if not _mentions(expr)]
+    numeric = [index for index, expr in enumerate(line.written) if not has_reference(expr)]
     if quantity is None or len(numeric) < 2:
         return line
     written = list(line.written)
@@ -44,10 +44,6 @@ def _settle(line: Line, problem: Problem) -> Line:
         right = _agrees(written[index], quantity.value, problem.modulus)
         written[index] = Num(quantity.value if right else NA)
     return dataclasses.replace(line, written=tuple(written))
-
-
-def _mentions(expr: Expr) -> bool:
-    return any(_mentions(arg) for arg in expr.args) if isinstance(expr, Op) else not isinstance(expr, Num)
 
 
 def _agrees(expr: Expr, value: Value, modulus: int | None) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 
 from bi.augmentation.phrases import (
     ANALYSIS,
@@ -20,8 +19,9 @@ from bi.augmentation.phrases import (
     REFLECTION,
     REMINDER,
 )
+from bi.augmentation.reading import Line, Reading
+from bi.augmentation.template import Form, Template
 from bi.augmentation.trace import Step, first_unsolved
-from bi.augmentation.verdict import Line, Reading
 from bi.augmentation.wording import Wording
 from bi.tasks.expression import Expr, Num, Op, Ref, parse, render, subgoals, substitute
 from bi.tasks.igsm import category_totals, instance
@@ -30,14 +30,16 @@ from bi.tasks.vocabulary import WORLDS, World
 
 OPENING, CLOSING = "Let us solve this step by step.", "So the answer is {answer}."
 
-_FIELDS = {
-    "symbol": r"(?P<symbol>[a-zA-Z]{1,2})",
-    "quantity": r"the number of each (?P<quantity>[^\n]+?)",
-    "missing": r"the number of each (?P<missing>[^\n]+?)",
-    "fact": r"the number of each (?P<fact>[^\n]+?)",
-    "chain": r"(?P<chain>[a-zA-Z]{1,2} = [^\n]+?)",
-    "value": r"(?P<value>-?\d{1,12})",
+_NAME = Form(re.compile(r"[^\n]+"), "the number of each ")
+FORMS = {
+    "symbol": Form(re.compile(r"[a-zA-Z]{1,2}")),
+    "quantity": _NAME,
+    "missing": _NAME,
+    "fact": _NAME,
+    "chain": Form(re.compile(r"[a-zA-Z]{1,2} = [^\n]+")),
+    "value": Form(re.compile(r"-?\d{1,12}")),
 }
+"""What stands in the fields of the phrases."""
 _COMPLETION = re.compile(
     r"<think>\n(?P<body>.*)\n</think>\n<answer>\n[^\n]*\\boxed\{(?P<answer>-?\d{1,12})\}\.?\n</answer>\Z", re.S
 )
@@ -47,26 +49,19 @@ _QUESTION = re.compile(r"How many (.+) does each (.+) have\?\Z")
 _MODULUS = re.compile(r"All numbers are counted modulo (\d+)\Z")
 
 
-@cache
-def _pattern(*templates: str) -> re.Pattern[str]:
-    parts = []
-    for template in templates:
-        pieces = re.split(r"\{(\w+)\}", template)
-        parts.append("".join(_FIELDS[p] if i % 2 else re.escape(p) for i, p in enumerate(pieces)))
-    return re.compile(" ".join(parts) + r"\Z")
-
-
 def symbol_at(index: int) -> str:
     """Short name of the quantity mentioned as number ``index``: a..z, A..Z, then aa, ab, ..."""
     letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
     return letters[index] if index < 52 else letters[index // 52 - 1] + letters[index % 52]
 
 
-def _tight(text: str) -> str:
+def tight(text: str) -> str:
+    """Arithmetic as it is printed: no space inside parentheses."""
     return text.replace("( ", "(").replace(" )", ")")
 
 
-def _loose(text: str) -> list[str]:
+def loose(text: str) -> list[str]:
+    """Tokens of printed arithmetic: the inverse of :func:`tight`, split at spaces."""
     return text.replace("(", "( ").replace(")", " )").split()
 
 
@@ -218,32 +213,31 @@ def _chain(step: Step, problem: Problem, values: Mapping[str, int], symbols: Map
         return symbols[expr.name] if isinstance(expr, Ref) else str(expr.value)
 
     if quantity.parents:
-        yield _tight(render(quantity.formula, short))
+        yield tight(render(quantity.formula, short))
     known = substitute(quantity.formula, lambda name: Num(values[name]))
     if isinstance(known, Op):
         for expr in (known, *(subgoals(known, problem.modulus) if step.subgoal else ())):
-            yield _tight(render(expr, short))
+            yield tight(render(expr, short))
     yield str(quantity.value)
 
 
-def _forms() -> Iterator[tuple[int, str, bool, re.Pattern[str]]]:
+def _forms() -> Iterator[tuple[int, str, bool, Template]]:
     for phrase in range(PHRASES):
-        yield phrase, "recall", False, _pattern(RECALL[phrase])
+        yield phrase, "recall", False, Template(RECALL[phrase], FORMS)
         for naming in (INTRODUCTION, REMINDER):
             for kind, last in (("solve", COMPUTATION), ("reflect", REFLECTION)):
-                yield phrase, kind, False, _pattern(naming[phrase], last[phrase])
-                yield phrase, kind, True, _pattern(ANALYSIS[phrase], naming[phrase], last[phrase])
+                plain = f"{naming[phrase]} {last[phrase]}"
+                yield phrase, kind, False, Template(plain, FORMS)
+                yield phrase, kind, True, Template(f"{ANALYSIS[phrase]} {plain}", FORMS)
 
 
 def _read_bullet(text: str, symbols: dict[str, str]) -> Line:
     """Match one bullet; ``symbols`` maps short names to quantities and grows."""
     claim = text[2:]
-    if len(claim) > 4000:
-        return Line("unreadable", claim[:200])
-    for phrase, kind, analysis, pattern in _ALL_FORMS:
-        match = pattern.match(claim)
-        if match:
-            return _line_from(match.groupdict(), kind, analysis, phrase, claim, symbols)
+    for phrase, kind, analysis, template in _FORMS_BY_OPENING.get(claim.split(" ", 1)[0], ()):
+        found = template.match(claim)
+        if found is not None:
+            return _line_from(found, kind, analysis, phrase, claim, symbols)
     return Line("unreadable", claim)
 
 
@@ -276,7 +270,7 @@ def _read_chain(text: str, symbol: str, symbols: Mapping[str, str]) -> tuple[tup
         return Ref(symbols[token]) if token in symbols and token != symbol else None
 
     head, *parts = text.split(" = ")
-    written = [parse(_loose(part), leaf) for part in parts]
+    written = [parse(loose(part), leaf) for part in parts]
     if head != symbol or not written or not all(written) or not isinstance(written[-1], Num):
         return None
     # a plain number stands for itself, so its chain is the value alone: "g = 4" writes the expression 4 as well
@@ -286,4 +280,6 @@ def _read_chain(text: str, symbol: str, symbols: Mapping[str, str]) -> tuple[tup
     return body, written[-1].value
 
 
-_ALL_FORMS = tuple(_forms())
+_FORMS_BY_OPENING: dict[str, list[tuple[int, str, bool, Template]]] = {}
+for _form in _forms():
+    _FORMS_BY_OPENING.setdefault(_form[3].opening, []).append(_form)

@@ -2,7 +2,8 @@
 
 Three kinds of step exist. ``solve`` computes a quantity whose parents are all solved. ``reflect`` starts on a locked
 quantity, notices the first parent that is not solved yet, and goes back. ``recall`` names a quantity again that a jump
-has solved ahead of its turn.
+has solved ahead of its turn. Behaviours of your own may add kinds (:mod:`bi.augmentation.behavior`); their steps speak
+of a quantity that is solved already.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import random
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from bi.tasks.problem import Problem, Quantity
 
@@ -25,7 +25,7 @@ class Step:
     """
 
     name: str
-    kind: Literal["solve", "reflect", "recall"] = "solve"
+    kind: str = "solve"
     analysis: bool = False
     subgoal: bool = False
     phrase: int = 0
@@ -33,7 +33,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Steps in written order; the last one solves the target."""
+    """Steps in written order; the last one is about the target, which is solved there or (with added kinds) before."""
 
     steps: tuple[Step, ...]
 
@@ -95,8 +95,8 @@ def _fault(step: Step, problem: Problem, solved: set[str]) -> str | None:
         return f"its parent {missing!r} is not solved yet"
     if step.kind == "reflect" and not missing:
         return "a reflection needs a locked quantity, and this one is unlocked"
-    if step.kind == "recall" and step.name not in solved:
-        return "a recall needs a solved quantity"
+    if step.kind not in ("solve", "reflect") and step.name not in solved:
+        return f"a {step.kind} needs a solved quantity"
     return None
 
 

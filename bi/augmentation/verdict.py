@@ -6,43 +6,32 @@ here raises on any text, and the work is linear in its length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
+from bi.augmentation.behavior import count_lines
+from bi.augmentation.behaviors import PAPER
+from bi.augmentation.reading import Line, Reading, has_reference
 from bi.augmentation.trace import first_unsolved
 from bi.tasks.expression import Expr, Num, Op, Ref, binary_operations, evaluate, substitute
 from bi.tasks.problem import Problem, Quantity
 
 ERRORS = ("arithmetic", "lookup", "formula", "locked", "unknown", "reflection", "unreadable", "unfinished", "answer")
+"""What can be wrong first: ``arithmetic`` (operands right, a value wrong), ``lookup`` (a number in the place of an
+operand is not that operand's value, or a recalled value is not the one found), ``formula`` (not the definition of the
+question), ``locked`` (a parent without a value was used), ``unknown`` (no such quantity), ``reflection`` (a missing
+parent was named that is not the first one missing), ``unreadable``; then, with every line right, ``unfinished`` (the
+target was never solved) and ``answer`` (the stated answer, or its format, is wrong)."""
 
+STEPS = {
+    None: "right", "arithmetic": "wrong value", "lookup": "wrong value", "formula": "wrong formula", "locked": "locked",
+    "unknown": "unknown quantity", "reflection": "wrong reflection", "unreadable": "unreadable",
+}  # fmt: skip
+"""The verdict on a single step in words, by its error."""
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line as it was read.
-
-    ``restated`` is the definition in an information analysis, ``written`` the chain of expressions behind the head
-    (with references where the wording names operands), ``result`` the value that the line ends with, ``missing`` the
-    parent that a reflection names, ``claim`` the line's own text.
-    """
-
-    kind: Literal["solve", "reflect", "recall", "unreadable"]
-    claim: str
-    name: str = ""
-    restated: Expr | None = None
-    written: tuple[Expr, ...] = ()
-    result: int | None = None
-    missing: str | None = None
-    phrase: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A completion as it was read: its lines, the answer that it states, and whether the answer's format is right."""
-
-    lines: tuple[Line, ...]
-    answer: int | None
-    format: bool
+_VALUES = ("arithmetic", "lookup")
+LineCheck = Callable[[Line, Problem, Mapping[str, int]], str | None]
+"""What is wrong with a line of an added kind, given the values solved before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +54,31 @@ class Verdict:
     n_subgoal: int
 
 
-def judge(reading: Reading, problem: Problem) -> Verdict:
-    """Compare ``reading`` with ``problem``; the first error decides ``first_error``."""
+@dataclass(frozen=True, slots=True)
+class StepVerdict:
+    """One line, judged: ``error`` is one of :data:`STEPS` (``None`` for a right line).
+
+    ``inherited``: the line is wrong only because it uses values that earlier lines got wrong; with those values it is
+    right.
+    """
+
+    line: Line
+    error: str | None
+    inherited: bool = False
+
+    @property
+    def word(self) -> str:
+        """The verdict in words, such as ``wrong value``."""
+        return STEPS[self.error]
+
+
+def judge(reading: Reading, problem: Problem, added: Mapping[str, LineCheck] | None = None) -> Verdict:
+    """Compare ``reading`` with ``problem``; the first error decides ``first_error``.
+
+    ``added`` judges lines of added kinds; without it they are unreadable.
+    """
     answer = reading.answer == problem.answer
-    error, width = _first_error(reading, problem)
+    error, width = _first_error(reading, problem, added or {})
     if error is None and not (answer and reading.format):
         error = "answer"
     return Verdict(
@@ -77,34 +87,37 @@ def judge(reading: Reading, problem: Problem) -> Verdict:
         strict=error is None,
         first_error=error,
         error_operations=width,
-        n_reflection=sum(line.kind == "reflect" for line in reading.lines),
-        n_analysis=sum(line.restated is not None for line in reading.lines),
-        n_subgoal=sum(has_subgoal(line) for line in reading.lines),
+        **{f"n_{name}": number for name, number in count_lines(PAPER, reading.lines).items()},
     )
 
 
-def has_subgoal(line: Line) -> bool:
-    """Whether a line writes at least one intermediate expression between the substituted formula and the result."""
-    numeric = [expr for expr in line.written if not _has_reference(expr)]
-    return line.kind == "solve" and len(numeric) > 1
+def judged_steps(
+    reading: Reading, problem: Problem, added: Mapping[str, LineCheck] | None = None
+) -> Iterator[StepVerdict]:
+    """Every line with its verdict, those behind the first wrong one too.
 
-
-def _has_reference(expr: Expr) -> bool:
-    if isinstance(expr, Op):
-        return any(_has_reference(arg) for arg in expr.args)
-    return isinstance(expr, Ref)
-
-
-def judged_lines(reading: Reading, problem: Problem) -> Iterator[tuple[Line, str | None]]:
-    """Each line with its error, up to and including the first wrong one; ``None`` for a right line."""
-    solved: dict[str, int] = {}
+    A line is compared with the truth. A quantity counts as solved from the first line on that gives it a value, right
+    or wrong, so that one slip does not lock all that comes after it.
+    """
+    true: dict[str, int] = {}
+    stated: dict[str, int] = {}
+    slipped = False
     for line in reading.lines:
-        error = _line_error(line, problem, solved)
-        yield line, error
-        if error:
+        error = _line_error(line, problem, true, added or {})
+        yield StepVerdict(line, error, slipped and error in _VALUES and _follows(line, problem, stated))
+        if line.kind == "solve" and line.result is not None and line.name in problem.by_name:
+            true[line.name], stated[line.name] = problem.by_name[line.name].value, line.result
+            slipped |= true[line.name] != line.result
+
+
+def judged_lines(
+    reading: Reading, problem: Problem, added: Mapping[str, LineCheck] | None = None
+) -> Iterator[tuple[Line, str | None]]:
+    """Each line with its error, up to and including the first wrong one; ``None`` for a right line."""
+    for step in judged_steps(reading, problem, added):
+        yield step.line, step.error
+        if step.error:
             return
-        if line.kind == "solve":
-            solved[line.name] = problem.by_name[line.name].value
 
 
 def line_operations(line: Line, problem: Problem) -> int:
@@ -113,17 +126,19 @@ def line_operations(line: Line, problem: Problem) -> int:
     return binary_operations(quantity.formula) if quantity else 0
 
 
-def _first_error(reading: Reading, problem: Problem) -> tuple[str | None, int]:
-    right = set()
-    for line, error in judged_lines(reading, problem):
+def _first_error(reading: Reading, problem: Problem, added: Mapping[str, LineCheck]) -> tuple[str | None, int]:
+    finished = False
+    for line, error in judged_lines(reading, problem, added):
         if error:
             return error, line_operations(line, problem)
-        right.add(line.name if line.kind == "solve" else None)
-    return (None, 0) if problem.target in right else ("unfinished", 0)
+        finished |= line.kind == "solve" and line.name == problem.target
+    return (None, 0) if finished else ("unfinished", 0)
 
 
-def _line_error(line: Line, problem: Problem, solved: Mapping[str, int]) -> str | None:
-    if line.kind == "unreadable":
+def _line_error(line: Line, problem: Problem, solved: Mapping[str, int], added: Mapping[str, LineCheck]) -> str | None:
+    if line.kind in added:
+        return added[line.kind](line, problem, solved)
+    if line.kind not in ("solve", "reflect", "recall"):
         return "unreadable"
     quantity = problem.by_name.get(line.name)
     if quantity is None:
@@ -137,23 +152,52 @@ def _line_error(line: Line, problem: Problem, solved: Mapping[str, int]) -> str 
         return None if missing is not None and line.missing == missing else "reflection"
     if missing is not None:
         return "locked"
-    return _chain_error(line, quantity, problem, solved)
+    return chain_error(line, quantity, problem, solved)
 
 
-def _chain_error(line: Line, quantity: Quantity, problem: Problem, solved: Mapping[str, int]) -> str | None:
-    """Errors of a computation: named operands, their values, the arithmetic; in this order."""
-    expected: Expr = substitute(quantity.formula, lambda name: Num(solved[name]))
+def chain_error(line: Line, quantity: Quantity, problem: Problem, solved: Mapping[str, int]) -> str | None:
+    """Errors of a computation: named operands, their values, the arithmetic; in this order.
+
+    ``solved`` holds the true value of every parent of ``quantity``.
+    """
+    expected = substitute(quantity.formula, lambda name: Num(solved[name]))
+    return _chain_error(line, quantity, problem, expected, quantity.value)
+
+
+def _chain_error(line: Line, quantity: Quantity, problem: Problem, expected: Expr, value: int | None) -> str | None:
     written = list(line.written)
-    if written and _has_reference(written[0]) and written.pop(0) != quantity.formula:
+    if written and has_reference(written[0]) and written.pop(0) != quantity.formula:
         return "formula"
     if written:
         first = written.pop(0)
         if first != expected:
             return "lookup" if _same_shape(first, quantity.formula) else "formula"
+    most = binary_operations(expected)
     for expr in written:
-        if _has_reference(expr) or evaluate(expr, {}, problem.modulus) != quantity.value:
+        # more operations than the formula has are no step towards its value: refused before they are carried out,
+        # so that a mile of factors costs no more than reading it
+        if has_reference(expr) or binary_operations(expr) > most or _value(expr, problem) != value:
             return "arithmetic"
-    return None if line.result == quantity.value else "arithmetic"
+    return None if value is not None and line.result == value else "arithmetic"
+
+
+def _value(expr: Expr, problem: Problem) -> int | None:
+    """The value of ``expr``, or ``None`` where a wrong number has left it none (a division by zero, say)."""
+    try:
+        return evaluate(expr, {}, problem.modulus)
+    except (ArithmeticError, ValueError, TypeError):
+        return None
+
+
+def _follows(line: Line, problem: Problem, stated: Mapping[str, int]) -> bool:
+    """Whether ``line`` would be right if the values that the text has given were."""
+    if line.kind == "recall":
+        return stated.get(line.name) == line.result
+    quantity = problem.by_name.get(line.name)
+    if line.kind != "solve" or quantity is None or first_unsolved(quantity, stated) is not None:
+        return False
+    expected = substitute(quantity.formula, lambda name: Num(stated[name]))
+    return _chain_error(line, quantity, problem, expected, _value(expected, problem)) is None
 
 
 def _same_shape(values: Expr, formula: Expr) -> bool:

@@ -1,27 +1,27 @@
-"""``bi data``: problems, with or without chains of thought, as JSON Lines. No torch here."""
+"""``bi data``: problems, with or without chains of thought, as JSON Lines. No torch here, but for ``--tokenizer``."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from bi.augmentation.arm import ARM_TABLE, DRAWN_ARMS, Tally, drawn_arm
 from bi.augmentation.arms import (
-    ARM_RATES,
     SPLITS,
-    arm_rates,
     build_problems,
     iterate_rows,
     prompt_row,
     split_ops,
+    split_problems,
     task_config,
 )
 from bi.augmentation.wording import WORDINGS, get_wording
 from bi.commands import options
-from bi.commands.door import say
+from bi.commands.door import prepare_torch, say
 from bi.commands.outputs import check_file_out
 from bi.commands.recipe_options import replace_fields, takes
 from bi.progress import Progress
@@ -36,15 +36,21 @@ WORDING_OPTIONS = {"compact": COMPACT, "dyval": DYVAL.options, "dyval_compact": 
 _RANGES = {"sft": "train_ops", "rl": "train_ops", "id": "id_ops", "ood": "ood_ops"}
 
 
+def _arms() -> str:
+    return "; ".join(f"{name}: {ARM_TABLE[name].meaning}" for name in DRAWN_ARMS)
+
+
 @takes(BehaviorRates)
 def data(
     out: options.OutFile,
     arm: Annotated[str | None, typer.Option(
-        metavar="NAME", help=f"How the chains of thought are written: {', '.join(ARM_RATES)}.")] = None,
+        metavar="NAME", help=f"How the chains of thought are written. {_arms()}.")] = None,
     prompts_only: Annotated[bool, typer.Option(
         "--prompts-only", help="In place of --arm: questions and answers alone, for RL and for tests.")] = False,
     task: Annotated[str | None, typer.Option(metavar="NAME", help=f"Kind of problem: {', '.join(TASKS)}.")] = None,
-    rows: Annotated[int | None, typer.Option(min=1, help="Number of rows.")] = None,
+    rows: Annotated[int | None, typer.Option(
+        min=1, help="Number of problems, one row each; pp and rc write four rows a problem, vanilla_tokens goes on "
+                     "with further problems.")] = None,
     min_ops: Annotated[int | None, typer.Option(
         help="Fewest operations of a problem (of a DyVal problem: smallest depth).")] = None,
     max_ops: Annotated[int | None, typer.Option(
@@ -54,6 +60,8 @@ def data(
     split: Annotated[str | None, typer.Option(
         metavar="NAME", help=f"Which problems: {', '.join(SPLITS)}. By default sft with --arm, rl with "
                              "--prompts-only. Test and dev problems do not depend on the seed.")] = None,
+    tokenizer: Annotated[str | None, typer.Option(
+        metavar="FOLDER|NAME", help="Count tokens by this model's tokenizer; by default words are counted.")] = None,
     exclude: Annotated[list[Path] | None, typer.Option(
         metavar="FILE", help="Leave out the problems of this file (column problem_id); may be repeated.")] = None,
     seed: options.Seed = 0,
@@ -73,6 +81,8 @@ def data(
     """
     if (arm is None) != prompts_only:
         raise ValueError("say what to write: --arm NAME for chains of thought, or --prompts-only for questions alone")
+    if prompts_only and tokenizer is not None:
+        raise ValueError("--tokenizer was given, but --prompts-only writes no completions to count; drop it")
     if prompts_only and changes:
         raise ValueError("rates of behaviours were given, but --prompts-only writes no chains of thought; drop them")
     defaults = get_profile(profile)
@@ -80,19 +90,25 @@ def data(
     recipe = choose_task(defaults.task, split, task, wording, min_ops, max_ops)
     rates = replace_fields(defaults.rates, changes)
     if arm is not None:
-        arm_rates(arm, rates)
+        drawn_arm(arm)
     config = task_config(recipe, split_ops(recipe, split), split)
     check_file_out(out, overwrite=overwrite)
+    tally = make_tally(tokenizer)
     excluded = read_keys(exclude or [])
     count = rows or default_rows(recipe, split)
     low, high = (getattr(config, bound) for bound in get_task(recipe.task).size)
     size = "operations" if recipe.task == "igsm" else "levels"
     say(f"drawing {count} {recipe.task} problems: split {split}, {low} to {high} {size}, seed {seed}")
     problems = draw_problems(recipe, split, count, seed, excluded)
-    made = (prompt_row(problem, recipe) for problem in problems)
-    done = iterate_rows(problems, arm, recipe, rates, seed) if arm else made
-    write_rows(out, done, seen=Progress(count, "rows").update)
-    say(f"{out}: {count} rows")
+    if arm is None:
+        made = (prompt_row(problem, recipe) for problem in problems)
+        say(f"{out}: {write_rows(out, made, seen=Progress(count, 'rows').update)} rows")
+        return
+    more = draw_further(recipe, split, seed, problems, excluded)
+    done = iterate_rows(problems, arm, recipe, rates, seed, more=more, count_tokens=tally.count_tokens)
+    line = Progress(count * drawn_arm(arm).copies, "rows")
+    write_rows(out, tally.counted(done), seen=lambda row: line.update(row) if row <= line.total else None)
+    say(f"{out}: {tally.text()}")
 
 
 def choose_task(
@@ -144,3 +160,22 @@ def draw_problems(recipe: TaskRecipe, split: str, count: int, seed: int, exclude
         if len(problems) >= count:
             return problems[:count]
         wanted += count - len(problems)
+
+
+def draw_further(
+    recipe: TaskRecipe, split: str, seed: int, problems: Iterable[Problem], excluded: frozenset[str]
+) -> Iterator[Problem]:
+    """What the stream of ``split`` holds beside ``problems`` and those whose key is in ``excluded``, in its order."""
+    used = excluded.union(problem.key() for problem in problems)
+    yield from (problem for problem in split_problems(recipe, split, seed) if problem.key() not in used)
+
+
+def make_tally(tokenizer: str | None) -> Tally:
+    """An empty tally that counts the tokens of ``tokenizer`` (the closing one too), or words if there is none."""
+    if tokenizer is None:
+        return Tally()
+    prepare_torch()
+    from bi.training.policy import encode_completion, load_tokenizer
+
+    loaded = load_tokenizer(tokenizer)
+    return Tally(lambda completion: len(encode_completion(loaded, completion)), "tokens")

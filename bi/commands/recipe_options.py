@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from bi.commands.options import DEFAULT_PROFILE
-from bi.recipes import BehaviorRates, EvalRecipe, GRPORecipe, SFTRecipe, get_profile
+from bi.recipes import ANALYSIS_LEVELS, BehaviorRates, EvalRecipe, GRPORecipe, SFTRecipe, get_profile
 
 Recipe = TypeVar("Recipe")
 LOSSES = ("grpo", "dapo", "bnpo", "dr_grpo")
@@ -29,13 +29,14 @@ SCHEDULERS = ("constant", "constant_with_warmup", "linear", "cosine")
 @dataclass(frozen=True)
 class Field:
     """What one recipe field means and may hold: at least ``low`` (more than ``low`` if ``above``), at most ``high``,
-    or one of ``choices``."""
+    or one of ``choices``. ``named``: values that can be given by name."""
 
     meaning: str
     low: float = 0
     high: float = math.inf
     above: bool = False
     choices: tuple[str, ...] = ()
+    named: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
 
     def check(self, name: str, value: Any) -> None:
         """Raise ``ValueError`` naming the option, the value and the allowed range."""
@@ -87,7 +88,9 @@ GRPO_FIELDS = {
 RATE_FIELDS = {
     "reflection": Field("probability of reflection before a step", high=1),
     "redundant": Field("probability that reflection starts on a node the answer does not need", high=1),
-    "analysis": Field("probabilities of analysis for 0, 1, 2, ... parents, separated by commas", high=1),
+    "analysis": Field("probabilities of analysis for 0, 1, 2, ... parents, separated by commas, or level0 (never) to "
+                      "level4 (always)", high=1,
+                      named={f"level{level}": rates for level, rates in enumerate(ANALYSIS_LEVELS)}),
     "subgoal": Field("probability of subgoal computation at a step", high=1),
     "strict": Field("reflect only on locked nodes"),
 }
@@ -164,9 +167,14 @@ def replace_fields(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     values = {}
     for name, value in changes.items():
         kind = _single_type(hints[name])
-        values[name] = _numbers(name, value, kind) if typing.get_origin(kind) is tuple else value
+        value = table[name].named.get(value, value) if isinstance(value, str) else value
+        values[name] = _numbers(name, value, kind) if isinstance(value, str) and _is_tuple(kind) else value
         table[name].check(name, values[name])
     return dataclasses.replace(recipe, **values)  # type: ignore[type-var]
+
+
+def _is_tuple(kind: Any) -> bool:
+    return typing.get_origin(kind) is tuple
 
 
 def _numbers(name: str, text: str, kind: Any) -> tuple[float, ...]:

@@ -1,7 +1,7 @@
 """Error anatomy: which step of a completion fails first, and why.
 
-The strict verdict (:mod:`bi.augmentation.verdict`) names the first error of a completion. Here the errors are grouped
-by what would repair them: subgoals repair arithmetic, information analysis repairs look-ups, reflection repairs order.
+The strict verdict (:mod:`bi.augmentation.verdict`) names the first error of a completion, and
+:data:`bi.augmentation.anatomy.KINDS` sorts errors by what would repair them. Here they are counted.
 """
 
 from __future__ import annotations
@@ -12,21 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bi.augmentation.verdict import ERRORS
+from bi.augmentation.anatomy import KIND_OF, KINDS
 from bi.evaluation.intervals import bootstrap_mean, numpy_stream
 
-KINDS = {
-    "arithmetic": ("arithmetic",),
-    "look-up": ("lookup", "formula", "unknown"),
-    "order": ("locked", "reflection", "unfinished"),
-    "format": ("unreadable", "answer"),
-}
-"""Kinds by the errors that they hold. Look-up: a wrong value, a wrong or an unheard-of definition. Order: a quantity
-whose parents are not solved, a reflection that is none, an end before the target. Format: a line that cannot be read,
-an answer that is not the target's value."""
 WIDEST = 3  # arithmetic with this many binary operations or more is counted together
-_KIND_OF = {error: kind for kind, errors in KINDS.items() for error in errors}
-assert set(_KIND_OF) == set(ERRORS)
 
 
 def error_kinds(first_error: pd.Series, error_operations: pd.Series) -> pd.DataFrame:
@@ -35,7 +24,7 @@ def error_kinds(first_error: pd.Series, error_operations: pd.Series) -> pd.DataF
     ``operations`` counts the binary operations of the failing step, at most :data:`WIDEST`, where the kind is
     arithmetic; 0 elsewhere.
     """
-    kind = first_error.map(_KIND_OF)
+    kind = first_error.map(KIND_OF)
     operations = error_operations.clip(upper=WIDEST).where(kind == "arithmetic", 0)
     return pd.DataFrame({"kind": kind, "operations": operations.astype(int)})
 
