@@ -13,8 +13,9 @@ from functools import reduce
 
 from bi.tasks.operators import UNARY, Value, apply_binary, apply_unary
 
+DEEPEST = 20
+"""Nesting that :func:`parse` follows: with it no text can exhaust the stack of what looks at an expression later."""
 _LEVELS = (("+", "-"), ("*", "/"))
-_NESTING = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ def parse(tokens: Sequence[str], leaf: Callable[[str], Num | Ref | None]) -> Exp
     """Inverse of :func:`render` for arithmetic: the expression that ``tokens`` spell, or ``None`` if they spell none.
 
     ``leaf`` turns one token into a number or a reference, or returns ``None``. Linear in the number of tokens; nesting
-    deeper than 20 is refused, so no input can exhaust the stack.
+    deeper than :data:`DEEPEST` is refused.
     """
     expr, end = _parse_chain(tokens, 0, leaf, 0, 0)
     return expr if end == len(tokens) else None
@@ -173,10 +174,12 @@ def _parse_chain(
         return _parse_operand(tokens, at, leaf, depth)
     symbols = _LEVELS[level]
     expr, at = _parse_chain(tokens, at, leaf, depth, level + 1)
-    args, symbol = [expr], ""
+    args, symbol, nested = [expr], "", depth
     while expr is not None and at < len(tokens) and tokens[at] in symbols:
         if symbol and (tokens[at] != symbol or symbol in "-/"):
-            args = [Op(symbol, tuple(args))]
+            args, nested = [Op(symbol, tuple(args))], nested + 1
+            if nested > DEEPEST:  # 1 - 1 - 1 - ... nests to the left without any parentheses
+                return None, at
         symbol = tokens[at]
         expr, at = _parse_chain(tokens, at + 1, leaf, depth, level + 1)
         args.append(expr)
@@ -186,7 +189,7 @@ def _parse_chain(
 
 
 def _parse_operand(tokens: Sequence[str], at: int, leaf: Callable, depth: int) -> tuple[Expr | None, int]:
-    if at >= len(tokens) or depth > _NESTING:
+    if at >= len(tokens) or depth > DEEPEST:
         return None, at
     if tokens[at] == "sqrt":
         expr, at = _parse_operand(tokens, at + 1, leaf, depth + 1)
