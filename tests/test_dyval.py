@@ -353,7 +353,8 @@ def test_first_error_is_named(completion, error, answer):
 
 
 @pytest.mark.parametrize("text", ["D1 7 = V1 7 . D2 3 = V2 3 . D3 7 / 3 = 7 / 0 = V3 0 . ! 0",
-                                  "D1 7 = sqrt 5 = V1 5 ."])
+                                  "D1 7 = sqrt 5 = V1 5 .", f"D1 {'7 - ' * 30_000}7 = V1 7 .",
+                                  f"D3 7 / 3 = {'22 * ' * 30_000}7 = V3 10 ."])
 def test_what_a_compact_completion_divides_by_breaks_nothing(text):
     voice = get_wording("dyval_compact")
     problem = voice.read_problem("%23 D1 7 . D2 3 . D3 N1 / N2 . ? N3 :")

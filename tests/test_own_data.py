@@ -25,7 +25,7 @@ from bi.augmentation.prose import (
     write_chain,
 )
 from bi.augmentation.prose_phrases import ANALYSIS, PHRASES, REFLECTION
-from bi.augmentation.prose_verdict import judge_prose
+from bi.augmentation.prose_verdict import judge_lines, judge_prose
 from bi.augmentation.trace import check_trace, draw_phrases
 from bi.augmentation.verdict import ERRORS
 from bi.recipes import BehaviorRates
@@ -368,6 +368,14 @@ def test_first_error_is_named(completion, error, answer):
     verdict = judge_prose(completion, CHAIN)
     assert (verdict.first_error, verdict.answer) == (error, answer)
     assert verdict.strict == (error is None)
+
+
+def test_every_line_has_its_own_verdict_and_a_slip_condemns_one_line_only():
+    text = TRUE.replace("48/2=24>>24", "48/2=26>>26").replace("48+24=72>>72", "48+26=74>>74").replace(
+        "100-72=28>>28", "100-74=26>>26")
+    assert [error for _, error in judge_lines(text, CHAIN)] == ["arithmetic", None, None]
+    assert [error for _, error in judge_lines(TRUE.replace("100-72", "99-72"), CHAIN)] == [None, None, "unknown"]
+    assert [line for line, _ in judge_lines(TRUE, CHAIN)] == TRUE.split("\n")[:-1]
 
 
 @pytest.mark.parametrize("cases", [100, pytest.param(100_000, marks=pytest.mark.slow)])

@@ -45,6 +45,14 @@ def test_a_difference_far_below_floats_is_seen():
     assert (close > 0) == (Decimal(2).sqrt() + Decimal(3).sqrt() > Decimal("3.1462643699419723423"))
 
 
+def test_what_cannot_be_compared_in_reasonable_time_is_refused():
+    primes = [n for n in range(2, 60) if all(n % d for d in range(2, n))][:16]
+    total = sum((root(prime) for prime in primes), start=0 * root(2) + root(2) - root(2))
+    assert total > 40  # far from zero: no bound is needed
+    with pytest.raises(ValueError, match="too many to compare exactly"):
+        assert total - total == 0
+
+
 def test_exact_roots_are_plain_numbers():
     assert root(Fraction(81, 4)) == Fraction(9, 2) and isinstance(root(Fraction(81, 4)), Fraction)
     assert root(49) == 7 and isinstance(root(49), int)

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from bi.augmentation.reading import Line, Reading, has_reference
 from bi.tasks.dyval import decimal
-from bi.tasks.expression import Expr, Num, Op, evaluate
+from bi.tasks.expression import Expr, Num, Op, binary_operations, evaluate
 from bi.tasks.operators import NA, Value
 from bi.tasks.problem import Problem
 
@@ -39,9 +39,10 @@ def _settle(line: Line, problem: Problem) -> Line:
     numeric = [index for index, expr in enumerate(line.written) if not has_reference(expr)]
     if quantity is None or len(numeric) < 2:
         return line
-    written = list(line.written)
+    written, most = list(line.written), binary_operations(quantity.formula)
     for index in numeric[1:]:
-        right = _agrees(written[index], quantity.value, problem.modulus)
+        # more operations than the formula has are no step towards its value, and may take long to carry out
+        right = binary_operations(written[index]) <= most and _agrees(written[index], quantity.value, problem.modulus)
         written[index] = Num(quantity.value if right else NA)
     return dataclasses.replace(line, written=tuple(written))
 

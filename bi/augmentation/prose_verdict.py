@@ -9,6 +9,7 @@ of reach: an annotation that computes something true and useless is right.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 
 from bi.augmentation.prose import find_behaviors, quoted_fact, reflection_readings
@@ -42,13 +43,25 @@ def judge_prose(completion: str, chain: Chain) -> Verdict:
         answer = ending is not None and ending.strip() == chain.ending.strip()
     proper = ending is not None and body.count("####") == 0 and (stated is not None or answer)
     state = _State(chain)
-    error, width = next(((error, width) for line in body.split("\n") for error, width in state.read(line)), (None, 0))
+    error, width = next((found for line in body.split("\n") for found in state.read(line)), (None, 0))
     if error is None and chain.problem.answer in state.later - state.results:
         error = "unfinished"
     if error is None and not (answer and proper):
         error = "answer"
     counts = {f"n_{name}": number for name, number in find_behaviors(body).items()}
     return Verdict(answer, proper, error is None, error, width, **counts)
+
+
+def judge_lines(completion: str, chain: Chain) -> Iterator[tuple[str, str | None]]:
+    """Every line of the chain of thought with its own first error, ``None`` for a right one; blank lines are left out.
+
+    A result counts as known from the line on that states it, right or wrong, so that one slip does not condemn all
+    that builds on it. Never raises.
+    """
+    state = _State(chain)
+    for line in split_final(completion)[0].split("\n"):
+        if line.strip():
+            yield line, next((error for error, _ in state.read(line)), None)
 
 
 class _State:
@@ -64,7 +77,10 @@ class _State:
         self.results: set[int | Fraction] = set()
 
     def read(self, line: str) -> list[tuple[str, int]]:
-        """The first error of ``line`` with the operations of its formula, in a list that is empty without one."""
+        """The first error of ``line`` with the operations of its formula, in a list that is empty without one.
+
+        The results that the line states are known afterwards.
+        """
         if not line.strip():
             return []
         if len(line) > _LONGEST:
@@ -78,11 +94,8 @@ class _State:
             return [] if quoted in self.chain.question else [("formula", 0)]
         if line.count("<<") != len(ANNOTATION.findall(line)):
             return [("unreadable", 0)]
-        for match in ANNOTATION.finditer(line):
-            error = self._annotation(match, line)
-            if error is not None:
-                return [error]
-        return []
+        errors = [self._annotation(match, line) for match in ANNOTATION.finditer(line)]
+        return [error for error in errors if error is not None][:1]
 
     def _reflection(self, targets: list[tuple[str | None, str | None]]) -> list[tuple[str, int]]:
         known = [(target, missing) for target, missing in targets if target is not None and missing is not None]
@@ -104,18 +117,18 @@ class _State:
             operands.append(100 * value if token.endswith("%") else value)
             return Num(value)
 
-        formula = parse_expression(left, leaf)
-        if formula is None or read_number(right) is None:
+        formula, value = parse_expression(left, leaf), read_number(right)
+        if formula is None or value is None:
             return "unreadable", 0
         width = binary_operations(formula)
-        for value in operands:
-            if not self._known(value) and (value in self.later or value not in UNITS):
-                return ("locked" if value in self.later else "unknown"), width
+        known = [self._known(operand) for operand in operands]
+        self.results.add(value)
+        for operand, fine in zip(operands, known, strict=True):
+            if not fine and (operand in self.later or operand not in UNITS):
+                return ("locked" if operand in self.later else "unknown"), width
         shown = _SHOWN.match(line, match.end())
-        value = read_number(right)
         if check_value(formula, {}, right.strip()) or (shown and read_number(shown[1]) != value):
             return "arithmetic", width
-        self.results.add(value)  # type: ignore[arg-type]
         return None
 
     def _known(self, value: int | Fraction) -> bool:

@@ -143,17 +143,16 @@ def render(expr: Expr, leaf: Callable[[Num | Ref], str]) -> str:
     """
     if not isinstance(expr, Op):
         return leaf(expr)
-    bare = expr.symbol in _LEVELS[0]
-    texts = [_render_operand(arg, leaf, bare) for arg in expr.args]
+    bare = _LEVELS[1] if expr.symbol in _LEVELS[0] else ()
+    texts = [_render_nested(arg, leaf, bare) if isinstance(arg, Op) else leaf(arg) for arg in expr.args]
     if expr.symbol in UNARY:
         return f"{texts[0]} ^2" if expr.symbol == "square" else f"{expr.symbol} {texts[0]}"
     return f" {expr.symbol} ".join(texts)
 
 
-def _render_operand(expr: Expr, leaf: Callable[[Num | Ref], str], bare_product: bool) -> str:
+def _render_nested(expr: Op, leaf: Callable[[Num | Ref], str], bare: tuple[str, ...]) -> str:
     text = render(expr, leaf)
-    bare = not isinstance(expr, Op) or (bare_product and expr.symbol in _LEVELS[1])
-    return text if bare else f"( {text} )"
+    return text if expr.symbol in bare else f"( {text} )"
 
 
 def parse(tokens: Sequence[str], leaf: Callable[[str], Num | Ref | None]) -> Expr | None:
@@ -170,10 +169,10 @@ def _parse_chain(
     tokens: Sequence[str], at: int, leaf: Callable, depth: int, level: int
 ) -> tuple[Expr | None, int]:
     """Operands joined by the symbols of one level, the loosest first; what only differs in nesting stays apart."""
-    if level == len(_LEVELS):
-        return _parse_operand(tokens, at, leaf, depth)
-    symbols = _LEVELS[level]
-    expr, at = _parse_chain(tokens, at, leaf, depth, level + 1)
+    symbols, inner = _LEVELS[level], level + 1 < len(_LEVELS)
+    expr, at = _parse_chain(tokens, at, leaf, depth, level + 1) if inner else _parse_operand(tokens, at, leaf, depth)
+    if expr is None or at >= len(tokens) or tokens[at] not in symbols:
+        return expr, at
     args, symbol, nested = [expr], "", depth
     while expr is not None and at < len(tokens) and tokens[at] in symbols:
         if symbol and (tokens[at] != symbol or symbol in "-/"):
@@ -181,26 +180,28 @@ def _parse_chain(
             if nested > DEEPEST:  # 1 - 1 - 1 - ... nests to the left without any parentheses
                 return None, at
         symbol = tokens[at]
-        expr, at = _parse_chain(tokens, at + 1, leaf, depth, level + 1)
+        step = at + 1
+        expr, at = (_parse_chain(tokens, step, leaf, depth, level + 1) if inner
+                    else _parse_operand(tokens, step, leaf, depth))
         args.append(expr)
-    if expr is None:
-        return None, at
-    return (Op(symbol, tuple(args)) if symbol else expr), at
+    return (None if expr is None else Op(symbol, tuple(args))), at
 
 
 def _parse_operand(tokens: Sequence[str], at: int, leaf: Callable, depth: int) -> tuple[Expr | None, int]:
     if at >= len(tokens) or depth > DEEPEST:
         return None, at
-    if tokens[at] == "sqrt":
-        expr, at = _parse_operand(tokens, at + 1, leaf, depth + 1)
-        return (Op("sqrt", (expr,)) if expr else None), at
-    if tokens[at] == "(":
-        expr, at = _parse_chain(tokens, at + 1, leaf, depth + 1, 0)
+    token = tokens[at]
+    at += 1
+    if token == "(":
+        expr, at = _parse_chain(tokens, at, leaf, depth + 1, 0)
         if expr is None or at >= len(tokens) or tokens[at] != ")":
             return None, at
+        at += 1
+    elif token == "sqrt":
+        expr, at = _parse_operand(tokens, at, leaf, depth + 1)
+        return (Op("sqrt", (expr,)) if expr else None), at
     else:
-        expr = leaf(tokens[at])
-    at += 1
-    if expr is not None and at < len(tokens) and tokens[at] == "^2":
+        expr = leaf(token)
+    if at < len(tokens) and tokens[at] == "^2" and expr is not None:
         return Op("square", (expr,)), at + 1
     return expr, at

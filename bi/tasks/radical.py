@@ -16,6 +16,7 @@ from math import isqrt
 from typing import Literal
 
 _FIRST_BITS = 64
+_MOST_ROOTS = 14  # the bits to compare grow like 2 to this power
 
 
 class Radical:
@@ -106,7 +107,10 @@ class Radical:
         return len(_roots(self))
 
     def _separation_bits(self) -> int:
-        """``b`` such that the value is zero or at least ``2**-b`` in size."""
+        """``b`` such that the value is zero or at least ``2**-b`` in size; ``ValueError`` if that is out of reach."""
+        if self.n_roots > _MOST_ROOTS:
+            raise ValueError(f"{self.n_roots} different square roots are too many to compare exactly; at most "
+                             f"{_MOST_ROOTS} can be")
         upper, lower = _bounds(self)
         degree = 2**self.n_roots
         return upper * (degree - 1) + lower + 1
