@@ -23,6 +23,7 @@ DRAWS = {
     "modulus": (IGSMConfig(5, 12, modulus=23), 60),
     "skewed": (IGSMConfig(8, 12, live=False, skewed=True, constants=(0, 9)), 60),
     "compact": (IGSMConfig(3, 8, modulus=23, compact=True), 60),
+    "dense": (IGSMConfig(3, 8, modulus=23, compact=True, abstract_depth=1, operands=(1, 2, 5, 4), reuse=0.7), 60),
     "plain sums": (IGSMConfig(8, 8, modulus=23, compact=True, abstract_depth=1, redundant=(0, 3)), 60),
 }
 
@@ -73,6 +74,7 @@ GOLDEN = {
     "modulus": "11edda7db31ae3ee",
     "skewed": "151a0b9709ac2b27",
     "compact": "f895fd28178d2050",
+    "dense": "a28bfbf0bbad28c9",
     "plain sums": "4bc48365d5053029",
     "english vanilla": "5f6df51167ba1422",
     "english bridge": "48c32f3614a2de0f",

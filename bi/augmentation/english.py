@@ -24,8 +24,8 @@ from bi.augmentation.trace import Step, first_unsolved
 from bi.augmentation.verdict import Line, Reading
 from bi.augmentation.wording import Wording
 from bi.tasks.expression import Expr, Num, Op, Ref, parse, render, subgoals, substitute
-from bi.tasks.igsm import category_totals, instance
 from bi.tasks.problem import Problem, build_problem
+from bi.tasks.structure import category_totals, instance
 from bi.tasks.vocabulary import WORLDS, World
 
 OPENING, CLOSING = "Let us solve this step by step.", "So the answer is {answer}."

@@ -15,9 +15,9 @@ import random
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
-from bi.tasks.expression import Expr, Num, Op, Ref, operations, references
+from bi.tasks.expression import Expr, Num, Op, Ref, operations
 from bi.tasks.problem import Problem, build_problem, rename
-from bi.tasks.vocabulary import WORLDS
+from bi.tasks.structure import Structure, draw_structure
 
 MAX_OPS = 30
 _ATTEMPTS = 200
@@ -91,7 +91,7 @@ def generate(config: IGSMConfig, rng: random.Random) -> Problem:
     if config.skewed:
         n_ops = min(n_ops, rng.randint(config.min_ops, config.max_ops))
     for _ in range(_ATTEMPTS):
-        structure = _draw_structure(config, n_ops, rng)
+        structure = draw_structure(config, n_ops, rng)
         formulas = _draw_needed(structure, config, n_ops, rng)
         if formulas is None:
             continue
@@ -114,120 +114,19 @@ def compact(problem: Problem, names: int, rng: random.Random) -> Problem:
     return rename(problem, mapping, premises)
 
 
-# --- the structure graph ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Structure:
-    """Quantities in an order in which definitions may only look back; abstract ones with their forced formula."""
-
-    order: tuple[str, ...]
-    implied: Mapping[str, Expr]
-    place: Mapping[str, int]
-
-
-def _draw_structure(config: IGSMConfig, n_ops: int, rng: random.Random) -> _Structure:
-    """Layers of one category each, and a random bipartite graph between neighbours, large enough for ``n_ops``."""
-    world = rng.choice(WORLDS)
-    wanted = n_ops + rng.randint(2, 4)
-    depth = rng.randint(*config.layers)
-    first = rng.randint(0, 4 - depth)
-    categories = [rng.choice(list(layer)) for layer in world.layers[first : first + depth]]
-    sizes = [rng.randint(*config.entities) for _ in categories]
-    while _most_edges(sizes) < wanted and min(sizes) < 5:
-        sizes[sizes.index(min(sizes))] += 1
-    layers = [sorted(rng.sample(range(5), size)) for size in sizes]
-    entities = [
-        [world.layers[first + level][category][index] for index in layers[level]]
-        for level, category in enumerate(categories)
-    ]
-    edges = _draw_edges(entities, wanted, rng)
-    return _order_quantities(edges, categories, entities, config, rng)
-
-
-def _most_edges(sizes: Sequence[int]) -> int:
-    return sum(left * right for left, right in zip(sizes, sizes[1:], strict=False))
-
-
-def _draw_edges(entities: list[list[str]], wanted: int, rng: random.Random) -> dict[str, list[str]]:
-    """Items by owner, in vocabulary order; every owner holds at least one item, about ``wanted`` edges in all."""
-    every = [
-        (owner, item) for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper for item in lower
-    ]
-    chosen = {
-        owner: {rng.choice(lower)} for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper
-    }
-    rest = [(owner, item) for owner, item in every if item not in chosen[owner]]
-    missing = max(0, wanted - (len(every) - len(rest)))
-    for owner, item in rng.sample(rest, min(missing, len(rest))):
-        chosen[owner].add(item)
-    rank = {name: index for layer in entities for index, name in enumerate(layer)}
-    return {owner: sorted(items, key=rank.__getitem__) for owner, items in chosen.items()}
-
-
-def instance(owner: str, item: str) -> str:
-    """Name of the quantity 'the number of each OWNER's ITEM'; ITEM may be a category, then it is abstract."""
-    return f"{owner}'s {item}"
-
-
-def _order_quantities(
-    edges: Mapping[str, list[str]],
-    categories: Sequence[str],
-    entities: Sequence[Sequence[str]],
-    config: IGSMConfig,
-    rng: random.Random,
-) -> _Structure:
-    order = [instance(owner, item) for owner, items in edges.items() for item in items]
-    rng.shuffle(order)
-    implied = category_totals(edges, categories, entities, config.abstract_depth)
-    position = {name: float(index) for index, name in enumerate(order)}
-    for name, formula in implied.items():  # totals come after the totals that they use: see category_totals
-        position[name] = max(position[parent] for parent in references(formula)) + 1e-3
-    ranked = sorted(position, key=lambda name: (position[name], name))
-    return _Structure(tuple(ranked), implied, {name: index for index, name in enumerate(ranked)})
-
-
-def category_totals(
-    edges: Mapping[str, Sequence[str]],
-    categories: Sequence[str],
-    entities: Sequence[Sequence[str]],
-    reach: int,
-) -> dict[str, Expr]:
-    """Formulas of the abstract quantities, the smallest owners first.
-
-    One layer down a total is the sum over the owner's items; further down it is the sum of (items x their own count).
-    Totals that rest on an owner without items are left out.
-    """
-    totals: dict[str, Expr] = {}
-    for level in range(len(categories) - 2, -1, -1):
-        for owner in entities[level]:
-            for lower in range(level + 1, min(level + reach, len(categories) - 1) + 1):
-                items, direct = edges.get(owner, ()), lower == level + 1
-                terms = _total_terms(owner, items, categories[lower], direct)
-                if terms and (direct or all(instance(item, categories[lower]) in totals for item in items)):
-                    totals[instance(owner, categories[lower])] = terms[0] if len(terms) == 1 else Op("+", tuple(terms))
-    return totals
-
-
-def _total_terms(owner: str, items: Sequence[str], category: str, direct: bool) -> list[Expr]:
-    if direct:
-        return [Ref(instance(owner, item)) for item in items]
-    return [Op("*", (Ref(instance(owner, item)), Ref(instance(item, category)))) for item in items]
-
-
 # --- formulas --------------------------------------------------------------------------------------------------------
 
 
-def _draw_needed(structure: _Structure, config: IGSMConfig, n_ops: int, rng: random.Random) -> dict[str, Expr] | None:
+def _draw_needed(structure: Structure, config: IGSMConfig, n_ops: int, rng: random.Random) -> dict[str, Expr] | None:
     """Formulas of a target (the first key) and all its ancestors with exactly ``n_ops`` operations, or ``None``.
 
     Works backwards from the target: the pending quantity that stands last gets its formula next. What the pending ones
     cost at least is reserved, so the budget is met exactly; ``None`` when the earlier quantities run out.
     """
-    cost = {name: operations(structure.implied[name]) if name in structure.implied else 1 for name in structure.order}
-    target = _draw_target(structure, cost, n_ops, rng)
-    pending = _closure(target, structure, {})
-    slack = n_ops - sum(cost[name] for name in pending)
+    target = _draw_target(structure, n_ops, rng)
+    cost = structure.cost  # of the abstract ones; a stated quantity costs at least one
+    pending = structure.closure(target, {}, {})
+    slack = n_ops - sum([cost.get(name, 1) for name in pending])
     if slack < 0:
         return None
     known = dict.fromkeys(pending)
@@ -239,67 +138,53 @@ def _draw_needed(structure: _Structure, config: IGSMConfig, n_ops: int, rng: ran
         if name in structure.implied:
             formulas[name] = structure.implied[name]
             continue
-        formula, added = _draw_formula(name, structure, config, known, cost, slack, not queue, rng)
-        if formula is None:
+        drawn = _draw_formula(name, structure, config, known, slack, not queue, rng)
+        if drawn is None:
             return None
-        formulas[name] = formula
-        slack -= operations(formula) - 1 + sum(cost[new] for new in added)
+        formulas[name], added, slack = drawn
         for new in added:
             known[new] = None
             heapq.heappush(queue, -structure.place[new])
     return formulas if slack == 0 else None
 
 
-def _draw_target(structure: _Structure, cost: Mapping[str, int], n_ops: int, rng: random.Random) -> str:
+def _draw_target(structure: Structure, n_ops: int, rng: random.Random) -> str:
     """A quantity late enough in the order to have ``n_ops`` operations before it."""
     late = structure.order[min(len(structure.order) - 1, max(n_ops, len(structure.order) // 2)) :]
     return rng.choice(late)
 
 
-def _closure(name: str, structure: _Structure, known: Mapping[str, object]) -> list[str]:
-    """``name`` and, if it is abstract, all that its forced formula drags in, without what is known already."""
-    found: dict[str, None] = {}
-    stack = [name]
-    while stack:
-        top = stack.pop()
-        if top in found or top in known:
-            continue
-        found[top] = None
-        if top in structure.implied:
-            stack.extend(references(structure.implied[top]))
-    return list(found)
-
-
 def _draw_formula(
     name: str,
-    structure: _Structure,
+    structure: Structure,
     config: IGSMConfig,
     known: Mapping[str, object],
-    cost: Mapping[str, int],
     slack: int,
     last: bool,
     rng: random.Random,
-) -> tuple[Expr | None, list[str]]:
-    """A formula for ``name`` that fits into ``slack``, and the quantities that it makes needed.
+) -> tuple[Expr, Mapping[str, None], int] | None:
+    """A formula for ``name`` that fits into ``slack``, the quantities that it makes needed, and the slack left.
 
-    The last pending quantity may not end the chain while budget is left; ``(None, [])`` when it has to.
+    The last pending quantity may not end the chain while budget is left; ``None`` when it has to.
     """
     earlier = structure.order[: structure.place[name]]
+    cost = structure.cost
     for _ in range(12):
         parents = _draw_parents(earlier, known, config, slack, last, rng)
-        formula = _shape(parents, config, rng)
+        formula, width = _shape(parents, config, rng)
         added: dict[str, None] = {}
+        left = slack - (width - 1 if width else 0)
         for parent in parents:
-            for new in _closure(parent, structure, {**known, **added}):
+            for new in structure.closure(parent, known, added):
                 added[new] = None
-        left = slack - (operations(formula) - 1) - sum(cost[new] for new in added)
+                left -= cost.get(new, 1)
         if left < 0 or (last and left > 0 and not _can_go_on(added, structure)):
             continue
-        return formula, list(added)
-    return (None, []) if last and slack > 0 else (_shape([], config, rng), [])
+        return formula, added, left
+    return None if last and slack > 0 else (_shape([], config, rng)[0], {}, slack)
 
 
-def _can_go_on(added: Mapping[str, None], structure: _Structure) -> bool:
+def _can_go_on(added: Mapping[str, None], structure: Structure) -> bool:
     """Whether a newly needed instance has quantities before it, on which the rest of the budget can be spent."""
     return any(name not in structure.implied and structure.place[name] > 0 for name in added)
 
@@ -322,35 +207,37 @@ def _draw_parents(
     return list(parents)
 
 
-def _shape(parents: Sequence[str], config: IGSMConfig, rng: random.Random) -> Expr:
-    """A formula over ``parents``: alone, their sum or difference; more often `K times` or `K more than` that."""
+def _shape(parents: Sequence[str], config: IGSMConfig, rng: random.Random) -> tuple[Expr, int]:
+    """A formula over ``parents`` and its binary operations: `K`, or (`K times`, `K more than`) their sum or difference."""
     low, high = config.constants
     if not parents:
-        return Num(rng.randint(low, high))
+        return Num(rng.randint(low, high)), 0
     core: Expr = Ref(parents[0])
-    if len(parents) > 1:
-        symbol = "-" if len(parents) == 2 and rng.random() < 0.5 else "+"
-        core = Op(symbol, tuple(Ref(parent) for parent in parents))
+    width = len(parents) - 1
+    if width:
+        symbol = "-" if width == 1 and rng.random() < 0.5 else "+"
+        core = Op(symbol, tuple([Ref(parent) for parent in parents]))
     draw = rng.random()
     if draw < 0.3:
-        return Op("*", (Num(rng.randint(max(low, 1) if config.live else low, high)), core))
+        return Op("*", (Num(rng.randint(max(low, 1) if config.live else low, high)), core)), width + 1
     if draw < 0.6:
-        return Op("+", (Num(rng.randint(low, high)), core))
-    return core
+        return Op("+", (Num(rng.randint(low, high)), core)), width + 1
+    return core, width
 
 
 # --- redundant premises, order of the question ------------------------------------------------------------------------
 
 
-def _complete(structure: _Structure, formulas: dict[str, Expr], config: IGSMConfig, rng: random.Random) -> Problem:
+def _complete(structure: Structure, formulas: dict[str, Expr], config: IGSMConfig, rng: random.Random) -> Problem:
     """Add redundant instance premises, shuffle the question, and freeze the problem."""
     target = next(iter(formulas))
     spare = [name for name in structure.order if name not in formulas and name not in structure.implied]
     wanted = rng.randint(*config.redundant)
     chosen = sorted(rng.sample(spare, min(wanted, len(spare))), key=structure.place.__getitem__)
     for name in chosen:
-        earlier = [other for other in formulas if structure.place[other] < structure.place[name]]
-        formulas[name] = _shape(_draw_parents(earlier, (), config, 1, False, rng), config, rng)
+        place = structure.place[name]
+        earlier = [other for other in formulas if structure.place[other] < place]
+        formulas[name], _ = _shape(_draw_parents(earlier, (), config, 1, False, rng), config, rng)
     premises = [name for name in formulas if name not in structure.implied]
     rng.shuffle(premises)
     return build_problem("igsm", formulas, premises, target, config.modulus)
