@@ -25,7 +25,7 @@ from bi.augmentation.verdict import Line, Reading
 from bi.augmentation.wording import Wording
 from bi.tasks.expression import Expr, Num, Op, Ref, parse, render, subgoals, substitute
 from bi.tasks.problem import Problem, build_problem
-from bi.tasks.structure import category_totals, instance
+from bi.tasks.structure import find_totals, instance
 from bi.tasks.vocabulary import WORLDS, World
 
 OPENING, CLOSING = "Let us solve this step by step.", "So the answer is {answer}."
@@ -129,7 +129,7 @@ class EnglishWording(Wording):
         ]
         edges = {owner: sorted((i for o, i in pairs if o == owner), key=world.place.__getitem__) for owner, _ in pairs}
         categories = [world.place[layer[0]][1] for layer in layers]
-        return category_totals(edges, categories, layers, len(layers))
+        return {name: total.formula() for name, total in find_totals(edges, categories, layers, len(layers)).items()}
 
     # --- the chain of thought ----------------------------------------------------------------------------------------
 

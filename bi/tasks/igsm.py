@@ -12,9 +12,13 @@ from __future__ import annotations
 
 import heapq
 import random
+from bisect import bisect
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
 
+from bi.streams import below
 from bi.tasks.expression import Expr, Num, Op, Ref, operations
 from bi.tasks.problem import Problem, build_problem, rename
 from bi.tasks.structure import Structure, draw_structure
@@ -124,9 +128,8 @@ def _draw_needed(structure: Structure, config: IGSMConfig, n_ops: int, rng: rand
     cost at least is reserved, so the budget is met exactly; ``None`` when the earlier quantities run out.
     """
     target = _draw_target(structure, n_ops, rng)
-    cost = structure.cost  # of the abstract ones; a stated quantity costs at least one
     pending = structure.closure(target, {}, {})
-    slack = n_ops - sum([cost.get(name, 1) for name in pending])
+    slack = n_ops - structure.cost(pending)
     if slack < 0:
         return None
     known = dict.fromkeys(pending)
@@ -135,8 +138,8 @@ def _draw_needed(structure: Structure, config: IGSMConfig, n_ops: int, rng: rand
     formulas: dict[str, Expr] = {target: Num(0)}
     while queue:
         name = structure.order[-heapq.heappop(queue)]
-        if name in structure.implied:
-            formulas[name] = structure.implied[name]
+        if name in structure.totals:
+            formulas[name] = structure.totals[name].formula()
             continue
         drawn = _draw_formula(name, structure, config, known, slack, not queue, rng)
         if drawn is None:
@@ -151,7 +154,7 @@ def _draw_needed(structure: Structure, config: IGSMConfig, n_ops: int, rng: rand
 def _draw_target(structure: Structure, n_ops: int, rng: random.Random) -> str:
     """A quantity late enough in the order to have ``n_ops`` operations before it."""
     late = structure.order[min(len(structure.order) - 1, max(n_ops, len(structure.order) // 2)) :]
-    return rng.choice(late)
+    return late[below(rng, len(late))]
 
 
 def _draw_formula(
@@ -168,16 +171,15 @@ def _draw_formula(
     The last pending quantity may not end the chain while budget is left; ``None`` when it has to.
     """
     earlier = structure.order[: structure.place[name]]
-    cost = structure.cost
     for _ in range(12):
         parents = _draw_parents(earlier, known, config, slack, last, rng)
         formula, width = _shape(parents, config, rng)
         added: dict[str, None] = {}
         left = slack - (width - 1 if width else 0)
         for parent in parents:
-            for new in structure.closure(parent, known, added):
-                added[new] = None
-                left -= cost.get(new, 1)
+            new = structure.closure(parent, known, added)
+            left -= structure.cost(new)
+            added.update(dict.fromkeys(new))
         if left < 0 or (last and left > 0 and not _can_go_on(added, structure)):
             continue
         return formula, added, left
@@ -186,7 +188,7 @@ def _draw_formula(
 
 def _can_go_on(added: Mapping[str, None], structure: Structure) -> bool:
     """Whether a newly needed instance has quantities before it, on which the rest of the budget can be spent."""
-    return any(name not in structure.implied and structure.place[name] > 0 for name in added)
+    return any(name not in structure.totals and structure.place[name] > 0 for name in added)
 
 
 def _draw_parents(
@@ -195,8 +197,8 @@ def _draw_parents(
     """Earlier quantities, recent ones more often; none ends a branch, which the ``last`` one may not do."""
     if not earlier or (slack == 0 and rng.random() < 0.5):
         return []
-    weights = (0, *config.operands[1:]) if last else config.operands
-    count = rng.choices(range(len(weights)), weights)[0]
+    steps = _cumulative((0, *config.operands[1:]) if last else config.operands)
+    count = bisect(steps, rng.random() * steps[-1], 0, len(steps) - 1)  # the draw of rng.choices, without its checks
     parents: dict[str, None] = {}
     for _ in range(min(count, len(earlier))):
         pool = earlier
@@ -207,11 +209,16 @@ def _draw_parents(
     return list(parents)
 
 
+@cache
+def _cumulative(weights: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(accumulate(weights))
+
+
 def _shape(parents: Sequence[str], config: IGSMConfig, rng: random.Random) -> tuple[Expr, int]:
     """A formula over ``parents`` and its binary operations: `K`, or (`K times`, `K more than`) their sum or difference."""
     low, high = config.constants
     if not parents:
-        return Num(rng.randint(low, high)), 0
+        return Num(low + below(rng, high - low + 1)), 0
     core: Expr = Ref(parents[0])
     width = len(parents) - 1
     if width:
@@ -219,9 +226,10 @@ def _shape(parents: Sequence[str], config: IGSMConfig, rng: random.Random) -> tu
         core = Op(symbol, tuple([Ref(parent) for parent in parents]))
     draw = rng.random()
     if draw < 0.3:
-        return Op("*", (Num(rng.randint(max(low, 1) if config.live else low, high)), core)), width + 1
+        least = max(low, 1) if config.live else low
+        return Op("*", (Num(least + below(rng, high - least + 1)), core)), width + 1
     if draw < 0.6:
-        return Op("+", (Num(rng.randint(low, high)), core)), width + 1
+        return Op("+", (Num(low + below(rng, high - low + 1)), core)), width + 1
     return core, width
 
 
@@ -231,13 +239,13 @@ def _shape(parents: Sequence[str], config: IGSMConfig, rng: random.Random) -> tu
 def _complete(structure: Structure, formulas: dict[str, Expr], config: IGSMConfig, rng: random.Random) -> Problem:
     """Add redundant instance premises, shuffle the question, and freeze the problem."""
     target = next(iter(formulas))
-    spare = [name for name in structure.order if name not in formulas and name not in structure.implied]
+    spare = [name for name in structure.order if name not in formulas and name not in structure.totals]
     wanted = rng.randint(*config.redundant)
     chosen = sorted(rng.sample(spare, min(wanted, len(spare))), key=structure.place.__getitem__)
     for name in chosen:
         place = structure.place[name]
         earlier = [other for other in formulas if structure.place[other] < place]
         formulas[name], _ = _shape(_draw_parents(earlier, (), config, 1, False, rng), config, rng)
-    premises = [name for name in formulas if name not in structure.implied]
+    premises = [name for name in formulas if name not in structure.totals]
     rng.shuffle(premises)
     return build_problem("igsm", formulas, premises, target, config.modulus)

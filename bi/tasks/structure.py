@@ -7,11 +7,12 @@ edge is an instance quantity. The category totals of an owner, the abstract quan
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bi.tasks.expression import Expr, Op, Ref, operations
+from bi.streams import below
+from bi.tasks.expression import Expr, Op, Ref
 from bi.tasks.vocabulary import WORLDS
 
 
@@ -35,22 +36,49 @@ class StructureConfig(Protocol):
 
 
 @dataclass(frozen=True)
+class Total:
+    """A category total before it is written as an expression.
+
+    ``direct``: the sum of ``parents``; otherwise they come in pairs (items, their own count) whose products are added.
+    """
+
+    parents: tuple[str, ...]
+    direct: bool
+
+    @property
+    def operations(self) -> int:
+        """Operations of the formula by iGSM's count (a total of one item is an assignment and counts as one)."""
+        return max(1, len(self.parents) - 1)
+
+    def formula(self) -> Expr:
+        """The sum, or the sum of products, as an expression."""
+        refs = [Ref(name) for name in self.parents]
+        terms: list[Expr] = list(refs)
+        if not self.direct:
+            terms = [Op("*", pair) for pair in zip(refs[::2], refs[1::2], strict=True)]
+        return terms[0] if len(terms) == 1 else Op("+", tuple(terms))
+
+
+@dataclass(frozen=True)
 class Structure:
     """Quantities in an order in which definitions may only look back.
 
-    ``implied`` holds the forced formulas of the abstract ones, ``parents`` the names in these formulas and ``cost``
-    their operations; ``place`` is the index of a name in ``order``.
+    ``totals`` are the abstract ones, whose formula follows from the edges; ``place`` is the index of a name in
+    ``order``. Most totals are never needed, so their expressions are built when they are.
     """
 
     order: tuple[str, ...]
-    implied: Mapping[str, Expr]
-    parents: Mapping[str, tuple[str, ...]]
-    cost: Mapping[str, int]
+    totals: Mapping[str, Total]
     place: Mapping[str, int]
+
+    def cost(self, names: Iterable[str]) -> int:
+        """The fewest operations that ``names`` take: an abstract quantity its own, a stated one at least one."""
+        totals = self.totals
+        return sum([totals[name].operations if name in totals else 1 for name in names])
 
     def closure(self, name: str, known: Mapping[str, object], more: Mapping[str, object]) -> list[str]:
         """``name`` and, if it is abstract, all that its formula drags in, without what ``known`` or ``more`` holds."""
-        if name not in self.implied:
+        if name not in self.totals:
             return [] if name in known or name in more else [name]
         found: dict[str, None] = {}
         stack = [name]
@@ -59,7 +87,8 @@ class Structure:
             if top in found or top in known or top in more:
                 continue
             found[top] = None
-            stack.extend(self.parents.get(top, ()))
+            if top in self.totals:
+                stack.extend(self.totals[top].parents)
         return list(found)
 
 
@@ -92,7 +121,7 @@ def _draw_edges(entities: list[list[str]], wanted: int, rng: random.Random) -> d
         (owner, item) for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper for item in lower
     ]
     chosen = {
-        owner: {rng.choice(lower)} for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper
+        owner: {lower[below(rng, len(lower))]} for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper
     }
     rest = [(owner, item) for owner, item in every if item not in chosen[owner]]
     missing = max(0, wanted - (len(every) - len(rest)))
@@ -116,50 +145,35 @@ def _order_quantities(
 ) -> Structure:
     order = [instance(owner, item) for owner, items in edges.items() for item in items]
     rng.shuffle(order)
-    implied = category_totals(edges, categories, entities, config.abstract_depth)
+    totals = find_totals(edges, categories, entities, config.abstract_depth)
     position = {name: float(index) for index, name in enumerate(order)}
-    parents, cost = {}, {}
-    for name, formula in implied.items():  # totals come after the totals that they use: see category_totals
-        parents[name], cost[name] = total_references(formula), operations(formula)
-        position[name] = max([position[parent] for parent in parents[name]]) + 1e-3
+    for name, total in totals.items():  # totals come after the totals that they use: see find_totals
+        position[name] = max([position[parent] for parent in total.parents]) + 1e-3
     ranked = [name for _, name in sorted([(place, name) for name, place in position.items()])]
-    return Structure(tuple(ranked), implied, parents, cost, {name: index for index, name in enumerate(ranked)})
+    return Structure(tuple(ranked), totals, {name: index for index, name in enumerate(ranked)})
 
 
-def category_totals(
+def find_totals(
     edges: Mapping[str, Sequence[str]],
     categories: Sequence[str],
     entities: Sequence[Sequence[str]],
     reach: int,
-) -> dict[str, Expr]:
-    """Formulas of the abstract quantities, the smallest owners first.
+) -> dict[str, Total]:
+    """The abstract quantities by name, the smallest owners first.
 
     One layer down a total is the sum over the owner's items; further down it is the sum of (items x their own count).
     Totals that rest on an owner without items are left out.
     """
-    totals: dict[str, Expr] = {}
-    refs = {(owner, item): Ref(instance(owner, item)) for owner, items in edges.items() for item in items}
+    totals: dict[str, Total] = {}
+    own = {owner: tuple([instance(owner, item) for item in items]) for owner, items in edges.items() if items}
     for level in range(len(categories) - 2, -1, -1):
         for owner in entities[level]:
-            items = edges.get(owner, ())
-            for lower in range(level + 1, min(level + reach, len(categories) - 1) + 1) if items else ():
-                category = categories[lower]
-                terms: list[Expr] = [refs[owner, item] for item in items]
-                if lower > level + 1:
-                    counts = [instance(item, category) for item in items]
-                    if not all([count in totals for count in counts]):
-                        continue
-                    terms = [Op("*", (term, Ref(count))) for term, count in zip(terms, counts, strict=True)]
-                totals[instance(owner, category)] = terms[0] if len(terms) == 1 else Op("+", tuple(terms))
-    return totals
-
-
-def total_references(total: Expr) -> tuple[str, ...]:
-    """Names in a category total (which nests two deep), in written order; faster than the general search."""
-    if isinstance(total, Ref):
-        return (total.name,)
-    assert isinstance(total, Op)
-    names = []
-    for arg in total.args:
-        names += [arg.name] if isinstance(arg, Ref) else [leaf.name for leaf in arg.args]  # type: ignore[union-attr]
-    return tuple(names)
+            if owner not in own:
+                continue
+            totals[instance(owner, categories[level + 1])] = Total(own[owner], True)
+            for category in categories[level + 2 : level + reach + 1]:
+                counts = [instance(item, category) for item in edges[owner]]
+                if all([count in totals for count in counts]):
+                    pairs = zip(own[owner], counts, strict=True)
+                    totals[instance(owner, category)] = Total(tuple([name for pair in pairs for name in pair]), False)
+    return totals if reach else {}
