@@ -177,3 +177,10 @@ def find_totals(
                     pairs = zip(own[owner], counts, strict=True)
                     totals[instance(owner, category)] = Total(tuple([name for pair in pairs for name in pair]), False)
     return totals if reach else {}
+
+
+def category_totals(
+    edges: Mapping[str, Sequence[str]], categories: Sequence[str], entities: Sequence[Sequence[str]], reach: int
+) -> dict[str, Expr]:
+    """Formulas of :func:`find_totals`."""
+    return {name: total.formula() for name, total in find_totals(edges, categories, entities, reach).items()}
