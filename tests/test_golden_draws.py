@@ -51,7 +51,9 @@ COMPACT = TaskRecipe(
     train_ops=(3, 5),
     id_ops=(5, 5),
     ood_ops=(7, 7),
-    options=(("modulus", 23), ("compact", True), ("abstract_depth", 1), ("operands", (2, 3, 5, 4)), ("redundant", (1, 4))),
+    options=(
+        ("modulus", 23), ("compact", True), ("abstract_depth", 1), ("operands", (2, 3, 5, 4)), ("redundant", (1, 4))
+    ),
 )
 SHORT = dataclasses.replace(COMPACT, train_ops=(2, 3), id_ops=(3, 3), ood_ops=(4, 4))
 EXPLORING = BehaviorRates(reflection=0.3)

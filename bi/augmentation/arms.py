@@ -84,6 +84,8 @@ def problem_stream(task: TaskRecipe, split: str, seed: int, exclude: frozenset[s
     config = task_config(task, split_ops(task, split))
     seen = set(exclude)
     held_out = split in _HELD_OUT
+    if not held_out and getattr(config, "drop_zero", 0):  # answers to train on keep their distribution
+        config = dataclasses.replace(config, drop_zero=0.0)
     misses = index = 0
     while misses < 2000:
         problem = generate(config, stream("held-out" if held_out else seed, task.task, split, index))

@@ -19,7 +19,8 @@ from functools import cache
 from itertools import accumulate
 
 from bi.streams import below
-from bi.tasks.expression import Expr, Num, Op, Ref, operations
+from bi.tasks.expression import Expr, Num, Op, Ref
+from bi.tasks.facts import dead_operations
 from bi.tasks.problem import Problem, build_problem, rename
 from bi.tasks.structure import Structure, draw_structure
 
@@ -41,6 +42,16 @@ class IGSMConfig:
     ``redundant``: how many premises the answer does not need. ``abstract_depth``: layers that a category total may
     reach down (1: plain sums; more: sums of products; 0: no category totals). ``compact``: name quantities by index out
     of ``names`` and state every definition, for the compact wording, in which a name cannot imply a structure.
+    ``no_dead_operations``: draw again while a 0 anywhere (a total of nothing, a difference) makes an operation
+    irrelevant; ``live`` alone leaves about one operation in seventy. ``drop_zero``: probability that a problem with the
+    answer 0 is drawn again; splits to train on ignore it.
+
+    The rest imitates the released data and is off by default (:data:`RELEASED`). ``redraw_ops``: a problem refused for
+    its answer gives up its operation count too, which favours small ones. ``redundant_share``: probability that a
+    question holds any redundant premise. ``abstract_target``: probability that the question asks for a category total
+    (``None``: as it comes). ``abstract_operands``: probability that an operand is drawn from the totals. ``factor``,
+    ``addend``: shares of `K times` and `K more than` among the formulas with an operand. ``leaf``: probability that a
+    quantity is stated as a number once the budget of operations is spent.
     """
 
     min_ops: int
@@ -58,6 +69,15 @@ class IGSMConfig:
     answer_bound: int = 1000
     live: bool = True
     skewed: bool = False
+    no_dead_operations: bool = False
+    drop_zero: float = 0.0
+    redraw_ops: bool = False
+    redundant_share: float = 1.0
+    abstract_target: float | None = None
+    abstract_operands: float = 0.0
+    factor: float = 0.3
+    addend: float = 0.3
+    leaf: float = 0.5
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_ops <= self.max_ops:
@@ -76,8 +96,15 @@ class IGSMConfig:
             raise ValueError(f"constants={self.constants}: must lie below the modulus {self.modulus}")
         if not 3 <= len(self.operands) <= 7 or min(self.operands) < 0 or sum(self.operands[1:]) <= 0:
             raise ValueError(f"operands={self.operands}: give 3 to 7 weights >= 0, not all of them 0 behind the first")
-        if not 0 <= self.reuse <= 1:
-            raise ValueError(f"reuse={self.reuse}: give a probability between 0 and 1")
+        for name in ("reuse", "drop_zero", "redundant_share", "abstract_target", "abstract_operands", "factor", "leaf"):
+            if not 0 <= (getattr(self, name) or 0) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)}: give a probability between 0 and 1")
+        if not 0 <= self.addend <= 1 - self.factor:
+            raise ValueError(f"addend={self.addend}: give a share of at most 1 - factor = {1 - self.factor:g}")
+        if self.abstract_depth == 0 and (self.abstract_target or self.abstract_operands):
+            raise ValueError("abstract_depth=0 leaves no category totals; drop abstract_target and abstract_operands")
+        if self.answer_bound < 1:
+            raise ValueError(f"answer_bound={self.answer_bound}: give 1 or more; 1000 is the paper's")
         if not 0 <= self.redundant[0] <= self.redundant[1]:
             raise ValueError(f"redundant={self.redundant}: give a range of counts such as (1, 5)")
         if not 0 <= self.abstract_depth <= 3:
@@ -91,22 +118,35 @@ class IGSMConfig:
 
 def generate(config: IGSMConfig, rng: random.Random) -> Problem:
     """One problem with exactly the drawn number of operations; a function of ``config`` and the state of ``rng``."""
-    n_ops = rng.randint(config.min_ops, config.max_ops)
-    if config.skewed:
-        n_ops = min(n_ops, rng.randint(config.min_ops, config.max_ops))
+    n_ops = _draw_ops(config, rng)
     for _ in range(_ATTEMPTS):
         structure = draw_structure(config, n_ops, rng)
         formulas = _draw_needed(structure, config, n_ops, rng)
         if formulas is None:
             continue
         problem = _complete(structure, formulas, config, rng)
-        if config.modulus is None and abs(problem.answer) >= config.answer_bound:
+        if _refused(problem, config, rng):
+            n_ops = _draw_ops(config, rng) if config.redraw_ops else n_ops
             continue
         return compact(problem, config.names, rng) if config.compact else problem
     raise ValueError(
         f"no problem with {n_ops} operations found for {config} in {_ATTEMPTS} attempts; "
         "ask for fewer operations, or allow more layers, entities or a larger answer_bound"
     )
+
+
+def _draw_ops(config: IGSMConfig, rng: random.Random) -> int:
+    n_ops = rng.randint(config.min_ops, config.max_ops)
+    return min(n_ops, rng.randint(config.min_ops, config.max_ops)) if config.skewed else n_ops
+
+
+def _refused(problem: Problem, config: IGSMConfig, rng: random.Random) -> bool:
+    """Whether the finished problem must be drawn again: its answer is too large, zero and unlucky, or partly dead."""
+    if config.modulus is None and abs(problem.answer) >= config.answer_bound:
+        return True
+    if config.drop_zero and problem.answer == 0 and rng.random() < config.drop_zero:
+        return True
+    return config.no_dead_operations and dead_operations(problem) > 0
 
 
 def compact(problem: Problem, names: int, rng: random.Random) -> Problem:
@@ -127,7 +167,7 @@ def _draw_needed(structure: Structure, config: IGSMConfig, n_ops: int, rng: rand
     Works backwards from the target: the pending quantity that stands last gets its formula next. What the pending ones
     cost at least is reserved, so the budget is met exactly; ``None`` when the earlier quantities run out.
     """
-    target = _draw_target(structure, n_ops, rng)
+    target = _draw_target(structure, config, n_ops, rng)
     pending = structure.closure(target, {}, {})
     slack = n_ops - structure.cost(pending)
     if slack < 0:
@@ -151,9 +191,12 @@ def _draw_needed(structure: Structure, config: IGSMConfig, n_ops: int, rng: rand
     return formulas if slack == 0 else None
 
 
-def _draw_target(structure: Structure, n_ops: int, rng: random.Random) -> str:
+def _draw_target(structure: Structure, config: IGSMConfig, n_ops: int, rng: random.Random) -> str:
     """A quantity late enough in the order to have ``n_ops`` operations before it."""
     late = structure.order[min(len(structure.order) - 1, max(n_ops, len(structure.order) // 2)) :]
+    if config.abstract_target is not None:
+        abstract = rng.random() < config.abstract_target
+        late = [name for name in late if (name in structure.totals) == abstract] or late
     return late[below(rng, len(late))]
 
 
@@ -172,7 +215,7 @@ def _draw_formula(
     """
     earlier = structure.order[: structure.place[name]]
     for _ in range(12):
-        parents = _draw_parents(earlier, known, config, slack, last, rng)
+        parents = _draw_parents(earlier, known, structure, config, slack, last, rng)
         formula, width = _shape(parents, config, rng)
         added: dict[str, None] = {}
         left = slack - (width - 1 if width else 0)
@@ -192,10 +235,16 @@ def _can_go_on(added: Mapping[str, None], structure: Structure) -> bool:
 
 
 def _draw_parents(
-    earlier: Sequence[str], known: Container[str], config: IGSMConfig, slack: int, last: bool, rng: random.Random
+    earlier: Sequence[str],
+    known: Container[str],
+    structure: Structure,
+    config: IGSMConfig,
+    slack: int,
+    last: bool,
+    rng: random.Random,
 ) -> list[str]:
     """Earlier quantities, recent ones more often; none ends a branch, which the ``last`` one may not do."""
-    if not earlier or (slack == 0 and rng.random() < 0.5):
+    if not earlier or (slack == 0 and rng.random() < config.leaf):
         return []
     steps = _cumulative((0, *config.operands[1:]) if last else config.operands)
     count = bisect(steps, rng.random() * steps[-1], 0, len(steps) - 1)  # the draw of rng.choices, without its checks
@@ -204,6 +253,8 @@ def _draw_parents(
         pool = earlier
         if config.reuse and rng.random() < config.reuse:
             pool = [name for name in earlier if name in known] or earlier
+        if config.abstract_operands and rng.random() < config.abstract_operands:
+            pool = [name for name in pool if name in structure.totals] or pool
         back = int(len(pool) * rng.random() ** 2)
         parents[pool[len(pool) - 1 - back]] = None
     return list(parents)
@@ -215,7 +266,10 @@ def _cumulative(weights: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def _shape(parents: Sequence[str], config: IGSMConfig, rng: random.Random) -> tuple[Expr, int]:
-    """A formula over ``parents`` and its binary operations: `K`, or (`K times`, `K more than`) their sum or difference."""
+    """A formula over ``parents``, and how many binary operations it has.
+
+    A number, or their sum or difference, alone or behind `K times` or `K more than`.
+    """
     low, high = config.constants
     if not parents:
         return Num(low + below(rng, high - low + 1)), 0
@@ -225,10 +279,10 @@ def _shape(parents: Sequence[str], config: IGSMConfig, rng: random.Random) -> tu
         symbol = "-" if width == 1 and rng.random() < 0.5 else "+"
         core = Op(symbol, tuple([Ref(parent) for parent in parents]))
     draw = rng.random()
-    if draw < 0.3:
+    if draw < config.factor:
         least = max(low, 1) if config.live else low
         return Op("*", (Num(least + below(rng, high - least + 1)), core)), width + 1
-    if draw < 0.6:
+    if draw < config.factor + config.addend:
         return Op("+", (Num(low + below(rng, high - low + 1)), core)), width + 1
     return core, width
 
@@ -241,11 +295,13 @@ def _complete(structure: Structure, formulas: dict[str, Expr], config: IGSMConfi
     target = next(iter(formulas))
     spare = [name for name in structure.order if name not in formulas and name not in structure.totals]
     wanted = rng.randint(*config.redundant)
+    if config.redundant_share < 1 and rng.random() >= config.redundant_share:
+        wanted = 0
     chosen = sorted(rng.sample(spare, min(wanted, len(spare))), key=structure.place.__getitem__)
     for name in chosen:
         place = structure.place[name]
         earlier = [other for other in formulas if structure.place[other] < place]
-        formulas[name], _ = _shape(_draw_parents(earlier, (), config, 1, False, rng), config, rng)
+        formulas[name], _ = _shape(_draw_parents(earlier, (), structure, config, 1, False, rng), config, rng)
     premises = [name for name in formulas if name not in structure.totals]
     rng.shuffle(premises)
     return build_problem("igsm", formulas, premises, target, config.modulus)

@@ -121,7 +121,9 @@ def _draw_edges(entities: list[list[str]], wanted: int, rng: random.Random) -> d
         (owner, item) for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper for item in lower
     ]
     chosen = {
-        owner: {lower[below(rng, len(lower))]} for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper
+        owner: {lower[below(rng, len(lower))]}
+        for upper, lower in zip(entities, entities[1:], strict=False)
+        for owner in upper
     }
     rest = [(owner, item) for owner, item in every if item not in chosen[owner]]
     missing = max(0, wanted - (len(every) - len(rest)))
