@@ -20,3 +20,15 @@ def stream_seed(*names: int | str) -> int:
 def stream(*names: int | str) -> random.Random:
     """A generator of its own for the purpose that ``names`` describe, for example ``stream(0, "sft", 17)``."""
     return random.Random(stream_seed(*names))
+
+
+def below(rng: random.Random, n: int) -> int:
+    """A whole number from 0 to ``n - 1``: what ``rng.randrange(n)`` draws, without its checks (``n`` must be > 0).
+
+    Written out because generation spends a fifth of its time in them; the test compares the two draw by draw.
+    """
+    bits = n.bit_length()
+    drawn = rng.getrandbits(bits)
+    while drawn >= n:
+        drawn = rng.getrandbits(bits)
+    return drawn

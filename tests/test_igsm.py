@@ -1,15 +1,20 @@
 """iGSM problems: exact operation counts, sound graphs, one function of the seed, clear refusals."""
 
+import dataclasses
 import random
 import re
+from itertools import islice
 
 import pytest
 
+from bi.augmentation.arms import problem_stream
 from bi.augmentation.wording import get_wording
-from bi.streams import stream
+from bi.recipes import TaskRecipe
+from bi.streams import below, stream
 from bi.tasks.expression import Num, Op, Ref, evaluate
 from bi.tasks.igsm import IGSMConfig, generate
 from bi.tasks.problem import build_problem, rename
+from bi.tasks.released import released_config
 from bi.tasks.vocabulary import WORLDS
 
 CONFIGS = {
@@ -20,6 +25,8 @@ CONFIGS = {
     "largest": IGSMConfig(30, 30),
     "modulus": IGSMConfig(5, 12, modulus=23),
     "compact": IGSMConfig(3, 8, modulus=23, compact=True),
+    "alive": IGSMConfig(15, 20, no_dead_operations=True),
+    "released": released_config(),
     "plain sums": IGSMConfig(8, 8, modulus=23, compact=True, abstract_depth=1, redundant=(0, 3)),
 }
 
@@ -118,10 +125,67 @@ def independent_solution(question: str) -> tuple[int, int]:
     return answer, sum(count for _, count in found.values())
 
 
-@pytest.mark.parametrize("name", ["one", "small", "paper", "validation", "modulus"])
-def test_independent_evaluator_agrees(name):
-    for problem in draw(CONFIGS[name], 150, "independent"):
+def check_independently(config, count):
+    for problem in draw(config, count, "independent"):
         assert independent_solution(get_wording("english").prompt(problem)) == (problem.answer, problem.n_ops)
+
+
+@pytest.mark.parametrize("name", ["one", "small", "paper", "validation", "modulus", "released"])
+def test_independent_evaluator_agrees(name):
+    check_independently(CONFIGS[name], 60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ops", [(1, 1), (2, 5), (6, 14), (15, 20), (20, 20), (21, 25), (25, 25), (30, 30)])
+def test_independent_evaluator_agrees_on_two_thousand_of_every_range(ops):
+    check_independently(IGSMConfig(*ops), 2000)
+    check_independently(released_config(*ops), 500)
+
+
+def check_round_trips(config, count):
+    wording = get_wording("compact" if config.compact else "english")
+    for problem in draw(config, count, "round trip"):
+        assert wording.read_problem(wording.prompt(problem)) == problem
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_reading_a_question_gives_the_same_problem(name):
+    check_round_trips(CONFIGS[name], 40)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["small", "paper", "modulus", "compact", "released"])
+def test_reading_ten_thousand_questions_gives_the_same_problems(name):
+    check_round_trips(CONFIGS[name], 10_000)
+
+
+@pytest.mark.parametrize("ops", range(1, 31))
+def test_every_operation_count_can_be_drawn_from_two_three_or_four_layers(ops):
+    for layers in (2, 3, 4):
+        config = IGSMConfig(ops, ops, layers=(layers, layers))
+        assert {problem.n_ops for problem in draw(config, 3)} == {ops}
+
+
+def test_zero_answers_are_dropped_at_the_rate_asked_for():
+    kept = [p.answer for p in draw(IGSMConfig(3, 6, live=False, constants=(0, 3)), 600)]
+    some = [p.answer for p in draw(IGSMConfig(3, 6, live=False, constants=(0, 3), drop_zero=0.6), 600)]
+    none = [p.answer for p in draw(IGSMConfig(3, 6, live=False, constants=(0, 3), drop_zero=1.0), 200)]
+    share = kept.count(0) / 600
+    expected = 0.4 * share / (1 - 0.6 * share)
+    assert share > 0.05 and 0 not in none
+    assert abs(some.count(0) / 600 - expected) < 4 * (expected / 600) ** 0.5
+
+
+def test_zero_answers_are_never_dropped_from_what_is_trained_on():
+    options = (("live", False), ("constants", (0, 2)))
+    task = TaskRecipe(wording="english", train_ops=(4, 6), id_ops=(4, 6), test_problems=40, options=options)
+    dropping = dataclasses.replace(task, options=(*options, ("drop_zero", 1.0)))
+    assert first_answers(dropping, "rl") == first_answers(task, "rl") and 0 in first_answers(task, "rl")
+    assert 0 not in first_answers(dropping, "test_id")
+
+
+def first_answers(task, split):
+    return [problem.answer for problem in islice(problem_stream(task, split, 0), 40)]
 
 
 def test_same_stream_same_problem_and_neighbours_differ():
@@ -129,6 +193,12 @@ def test_same_stream_same_problem_and_neighbours_differ():
     assert generate(config, stream(3, "sft", 7)) == generate(config, stream(3, "sft", 7))
     keys = [generate(config, stream(seed, "sft", index)).key() for seed in range(4) for index in range(50)]
     assert len(set(keys)) == len(keys)
+
+
+def test_draws_without_checks_are_those_of_the_standard_library():
+    mine, theirs = random.Random(5), random.Random(5)
+    sizes = [1, 2, 3, 7, 8, 9, 100, 2**40] * 50
+    assert [below(mine, n) for n in sizes] == [theirs.randrange(n) for n in sizes]
 
 
 def test_key_ignores_names_order_and_redundancy_but_not_meaning():
@@ -158,6 +228,11 @@ def test_key_ignores_names_order_and_redundancy_but_not_meaning():
         ({"operands": (1, 0, 0)}, "operands="),
         ({"redundant": (3, 1)}, "redundant="),
         ({"abstract_depth": 4}, "abstract_depth="),
+        ({"drop_zero": 1.5}, "drop_zero=1.5"),
+        ({"redundant_share": -0.1}, "redundant_share=-0.1"),
+        ({"addend": 0.8}, "addend=0.8"),
+        ({"abstract_depth": 0, "abstract_target": 0.5}, "abstract_depth=0"),
+        ({"answer_bound": 0}, "answer_bound=0"),
         ({"compact": True, "names": 5}, "names=5"),
     ],
 )

@@ -72,6 +72,8 @@ def problem_stream(task: TaskRecipe, split: str, seed: int, exclude: frozenset[s
     config, generate = task_config(task, split_ops(task, split), split), get_task(task.task).generate
     seen = set(exclude)
     held_out = split in _HELD_OUT
+    if not held_out and getattr(config, "drop_zero", 0):  # answers to train on keep their distribution
+        config = dataclasses.replace(config, drop_zero=0.0)
     misses = index = 0
     while misses < 2000:
         problem = generate(config, stream("held-out" if held_out else seed, task.task, split, index))

@@ -24,8 +24,8 @@ from bi.augmentation.template import Form, Template
 from bi.augmentation.trace import Step, first_unsolved
 from bi.augmentation.wording import Wording
 from bi.tasks.expression import Expr, Num, Op, Ref, parse, render, subgoals, substitute
-from bi.tasks.igsm import category_totals, instance
 from bi.tasks.problem import Problem, build_problem
+from bi.tasks.structure import category_totals, instance
 from bi.tasks.vocabulary import WORLDS, World
 
 OPENING, CLOSING = "Let us solve this step by step.", "So the answer is {answer}."
@@ -106,12 +106,13 @@ class EnglishWording(Wording):
                 raise ValueError(f"cannot read the premise {statement[:120]!r}")
             formulas[match[1]] = formula
         premises = list(formulas)
+        target = instance(asked[2], asked[1])
         formulas |= {name: total for name, total in self._totals(premises).items() if name not in formulas}
-        return build_problem("igsm", formulas, premises, instance(asked[2], asked[1]), modulus)
+        return build_problem("igsm", formulas, premises, target, modulus)
 
     def _totals(self, premises: Sequence[str]) -> dict[str, Expr]:
         """Category totals that the stated instance quantities imply."""
-        pairs = [name.rsplit("'s ", 1) for name in premises]
+        pairs = [self._owner_and_item(name) for name in premises]
         names = {name for pair in pairs for name in pair}
         worlds = {self._world_of[name].name: self._world_of[name] for name in names if name in self._world_of}
         if len(worlds) != 1 or not all(name in self._world_of for name in names):
@@ -124,7 +125,19 @@ class EnglishWording(Wording):
         ]
         edges = {owner: sorted((i for o, i in pairs if o == owner), key=world.place.__getitem__) for owner, _ in pairs}
         categories = [world.place[layer[0]][1] for layer in layers]
-        return category_totals(edges, categories, layers, len(layers))
+        totals = category_totals(edges, categories, layers, len(layers))
+        if world.layer_names:  # in the authors' data a total bears the name of the layer
+            totals |= category_totals(edges, [world.layer_names[depth] for depth in depths], layers, len(layers))
+        return totals
+
+    def _owner_and_item(self, name: str) -> tuple[str, str]:
+        """The two names in ``OWNER's ITEM``; an owner may hold ``'s`` itself, then the vocabulary decides."""
+        parts = name.split("'s ")
+        splits = [("'s ".join(parts[:cut]), "'s ".join(parts[cut:])) for cut in range(1, len(parts))]
+        known = [split for split in splits if split[0] in self._world_of and split[1] in self._world_of]
+        if not splits:
+            raise ValueError(f"{name!r} is not of the form OWNER's ITEM")
+        return (known or splits)[-1]
 
     # --- the chain of thought ----------------------------------------------------------------------------------------
 

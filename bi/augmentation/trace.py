@@ -49,17 +49,22 @@ def topological_order(problem: Problem, rng: random.Random, names: Iterable[str]
     Each place is drawn uniformly from the unlocked ones. ``names`` must hold all parents of its members. The target is
     the only needed quantity without a needed child, so by default it comes last.
     """
-    waiting = {name: set(problem.by_name[name].parents) for name in sorted(problem.needed if names is None else names)}
+    missing = {}
+    children: dict[str, list[str]] = {}
+    for name in sorted(problem.needed if names is None else names):
+        parents = problem.by_name[name].parents
+        missing[name] = len(parents)
+        for parent in parents:
+            children.setdefault(parent, []).append(name)
     order: list[str] = []
-    unlocked = [name for name, parents in waiting.items() if not parents]
+    unlocked = [name for name, count in missing.items() if not count]
     while unlocked:
         name = unlocked.pop(rng.randrange(len(unlocked)))
         order.append(name)
-        for child, parents in waiting.items():
-            if name in parents:
-                parents.remove(name)
-                if not parents:
-                    unlocked.append(child)
+        for child in children.get(name, ()):
+            missing[child] -= 1
+            if not missing[child]:
+                unlocked.append(child)
     return order
 
 

@@ -15,7 +15,7 @@ from bi.tasks.expression import Expr, Num, Op, Ref, evaluate, operations, refere
 from bi.tasks.operators import Value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Quantity:
     """One node: its name, its formula over its parents, its value, and whether the question states the formula.
 
@@ -27,7 +27,7 @@ class Quantity:
     value: Value
     stated: bool = True
 
-    @property
+    @cached_property
     def parents(self) -> tuple[str, ...]:
         """Names in the formula, each once, in the order in which they are written."""
         return tuple(dict.fromkeys(references(self.formula)))
@@ -84,10 +84,16 @@ class Problem:
     def key(self) -> str:
         """Canonical key, 16 hex digits: equal for problems that differ only in names, in the order of the premises,
         in the order of the operands of a sum or product, or in redundant quantities."""
+        return self._key
+
+    @cached_property
+    def _key(self) -> str:
         codes: dict[str, str] = {}
+        needed = self.needed
         for quantity in self.quantities:
-            codes[quantity.name] = _digest(_canonical(quantity.formula, codes))
-        shared = sorted(codes[name] for name in self.needed)
+            if quantity.name in needed:  # whose parents are needed too
+                codes[quantity.name] = _digest(_canonical(quantity.formula, codes))
+        shared = sorted(codes.values())
         return _digest("|".join((self.task, str(self.modulus), codes[self.target], *shared)))
 
 

@@ -6,17 +6,24 @@ category is unique over all worlds and none holds an apostrophe, so that ``X's Y
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 
 @dataclass(frozen=True)
 class World:
-    """Layers from the largest owners to the smallest items; each maps a category to its names."""
+    """Layers from the largest owners to the smallest items; each maps a category to its names.
+
+    ``layer_names`` are what the layers themselves are called, where a vocabulary names them: a total may then be called
+    by the layer in place of the category, as in the authors' data.
+    """
 
     name: str
     layers: tuple[Mapping[str, Sequence[str]], ...]
+    layer_names: tuple[str, ...] = ()
 
     @cached_property
     def place(self) -> Mapping[str, tuple[int, str, int]]:
@@ -32,6 +39,37 @@ class World:
     def category_layer(self) -> Mapping[str, int]:
         """Layer of each category name."""
         return {category: depth for depth, layer in enumerate(self.layers) for category in layer}
+
+
+def read_worlds(path: str | Path) -> tuple[World, ...]:
+    """The worlds of a JSON file ``{world: {layer: {category: [names]}}}``, the form of the authors' vocabulary.
+
+    Raises ``ValueError`` that names the file, the place in it and the reason; names must differ within a world.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not a JSON vocabulary ({error})") from None
+    if not isinstance(content, dict) or not content:
+        raise ValueError(f"{path}: a vocabulary is an object of worlds, not {type(content).__name__}")
+    return tuple(_read_world(f"{path}, world {name!r}", name, layers) for name, layers in content.items())
+
+
+def _read_world(where: str, name: str, layers: object) -> World:
+    if not isinstance(layers, dict) or not 2 <= len(layers) <= 4:
+        raise ValueError(f"{where}: give an object of two to four layers")
+    seen: set[str] = set()
+    for layer, categories in layers.items():
+        if not isinstance(categories, dict) or not categories:
+            raise ValueError(f"{where}, layer {layer!r}: give an object of categories")
+        for category, names in categories.items():
+            if not isinstance(names, list) or not names or not all(isinstance(item, str) and item for item in names):
+                raise ValueError(f"{where}, category {category!r}: give a list of names")
+            twice = seen.intersection(names)
+            if twice or len(set(names)) < len(names):
+                raise ValueError(f"{where}, category {category!r}: {(sorted(twice) or names)[0]!r} stands twice")
+            seen.update(names)
+    return World(name, tuple(layers.values()), tuple(layers))
 
 
 def _layer(text: str) -> dict[str, tuple[str, ...]]:

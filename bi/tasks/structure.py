@@ -1,0 +1,188 @@
+"""The structure graph of an iGSM problem: which owner holds which items, and what follows from that alone.
+
+Layers of one category each stand above one another; an edge says that an owner holds an item of the layer below. Every
+edge is an instance quantity. The category totals of an owner, the abstract quantities, follow from the edges.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bi.streams import below
+from bi.tasks.expression import Expr, Op, Ref
+from bi.tasks.vocabulary import WORLDS
+
+
+class StructureConfig(Protocol):
+    """The fields of :class:`bi.tasks.igsm.IGSMConfig` that shape the graph."""
+
+    @property
+    def layers(self) -> tuple[int, int]:
+        """Range of the number of layers."""
+        ...
+
+    @property
+    def entities(self) -> tuple[int, int]:
+        """Range of the number of names in a layer."""
+        ...
+
+    @property
+    def abstract_depth(self) -> int:
+        """Layers that a category total may reach down."""
+        ...
+
+
+@dataclass(frozen=True)
+class Total:
+    """A category total before it is written as an expression.
+
+    ``direct``: the sum of ``parents``; otherwise they come in pairs (items, their own count) whose products are added.
+    """
+
+    parents: tuple[str, ...]
+    direct: bool
+
+    @property
+    def operations(self) -> int:
+        """Operations of the formula by iGSM's count (a total of one item is an assignment and counts as one)."""
+        return max(1, len(self.parents) - 1)
+
+    def formula(self) -> Expr:
+        """The sum, or the sum of products, as an expression."""
+        refs = [Ref(name) for name in self.parents]
+        terms: list[Expr] = list(refs)
+        if not self.direct:
+            terms = [Op("*", pair) for pair in zip(refs[::2], refs[1::2], strict=True)]
+        return terms[0] if len(terms) == 1 else Op("+", tuple(terms))
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Quantities in an order in which definitions may only look back.
+
+    ``totals`` are the abstract ones, whose formula follows from the edges; ``place`` is the index of a name in
+    ``order``. Most totals are never needed, so their expressions are built when they are.
+    """
+
+    order: tuple[str, ...]
+    totals: Mapping[str, Total]
+    place: Mapping[str, int]
+
+    def cost(self, names: Iterable[str]) -> int:
+        """The fewest operations that ``names`` take: an abstract quantity its own, a stated one at least one."""
+        totals = self.totals
+        return sum([totals[name].operations if name in totals else 1 for name in names])
+
+    def closure(self, name: str, known: Mapping[str, object], more: Mapping[str, object]) -> list[str]:
+        """``name`` and, if it is abstract, all that its formula drags in, without what ``known`` or ``more`` holds."""
+        if name not in self.totals:
+            return [] if name in known or name in more else [name]
+        found: dict[str, None] = {}
+        stack = [name]
+        while stack:
+            top = stack.pop()
+            if top in found or top in known or top in more:
+                continue
+            found[top] = None
+            if top in self.totals:
+                stack.extend(self.totals[top].parents)
+        return list(found)
+
+
+def draw_structure(config: StructureConfig, n_ops: int, rng: random.Random) -> Structure:
+    """Layers of one category each, and a random bipartite graph between neighbours, large enough for ``n_ops``."""
+    world = rng.choice(WORLDS)
+    wanted = n_ops + rng.randint(2, 4)
+    depth = rng.randint(*config.layers)
+    first = rng.randint(0, 4 - depth)
+    categories = [rng.choice(list(layer)) for layer in world.layers[first : first + depth]]
+    sizes = [rng.randint(*config.entities) for _ in categories]
+    while _most_edges(sizes) < wanted and min(sizes) < 5:
+        sizes[sizes.index(min(sizes))] += 1
+    layers = [sorted(rng.sample(range(5), size)) for size in sizes]
+    entities = [
+        [world.layers[first + level][category][index] for index in layers[level]]
+        for level, category in enumerate(categories)
+    ]
+    edges = _draw_edges(entities, wanted, rng)
+    return _order_quantities(edges, categories, entities, config, rng)
+
+
+def _most_edges(sizes: Sequence[int]) -> int:
+    return sum(left * right for left, right in zip(sizes, sizes[1:], strict=False))
+
+
+def _draw_edges(entities: list[list[str]], wanted: int, rng: random.Random) -> dict[str, list[str]]:
+    """Items by owner, in vocabulary order; every owner holds at least one item, about ``wanted`` edges in all."""
+    every = [
+        (owner, item) for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper for item in lower
+    ]
+    chosen = {
+        owner: {lower[below(rng, len(lower))]}
+        for upper, lower in zip(entities, entities[1:], strict=False)
+        for owner in upper
+    }
+    rest = [(owner, item) for owner, item in every if item not in chosen[owner]]
+    missing = max(0, wanted - (len(every) - len(rest)))
+    for owner, item in rng.sample(rest, min(missing, len(rest))):
+        chosen[owner].add(item)
+    rank = {name: index for layer in entities for index, name in enumerate(layer)}
+    return {owner: sorted(items, key=rank.__getitem__) for owner, items in chosen.items()}
+
+
+def instance(owner: str, item: str) -> str:
+    """Name of the quantity 'the number of each OWNER's ITEM'; ITEM may be a category, then it is abstract."""
+    return f"{owner}'s {item}"
+
+
+def _order_quantities(
+    edges: Mapping[str, list[str]],
+    categories: Sequence[str],
+    entities: Sequence[Sequence[str]],
+    config: StructureConfig,
+    rng: random.Random,
+) -> Structure:
+    order = [instance(owner, item) for owner, items in edges.items() for item in items]
+    rng.shuffle(order)
+    totals = find_totals(edges, categories, entities, config.abstract_depth)
+    position = {name: float(index) for index, name in enumerate(order)}
+    for name, total in totals.items():  # totals come after the totals that they use: see find_totals
+        position[name] = max([position[parent] for parent in total.parents]) + 1e-3
+    ranked = [name for _, name in sorted([(place, name) for name, place in position.items()])]
+    return Structure(tuple(ranked), totals, {name: index for index, name in enumerate(ranked)})
+
+
+def find_totals(
+    edges: Mapping[str, Sequence[str]],
+    categories: Sequence[str],
+    entities: Sequence[Sequence[str]],
+    reach: int,
+) -> dict[str, Total]:
+    """The abstract quantities by name, the smallest owners first.
+
+    One layer down a total is the sum over the owner's items; further down it is the sum of (items x their own count).
+    Totals that rest on an owner without items are left out.
+    """
+    totals: dict[str, Total] = {}
+    own = {owner: tuple([instance(owner, item) for item in items]) for owner, items in edges.items() if items}
+    for level in range(len(categories) - 2, -1, -1):
+        for owner in entities[level]:
+            if owner not in own:
+                continue
+            totals[instance(owner, categories[level + 1])] = Total(own[owner], True)
+            for category in categories[level + 2 : level + reach + 1]:
+                counts = [instance(item, category) for item in edges[owner]]
+                if all([count in totals for count in counts]):
+                    pairs = zip(own[owner], counts, strict=True)
+                    totals[instance(owner, category)] = Total(tuple([name for pair in pairs for name in pair]), False)
+    return totals if reach else {}
+
+
+def category_totals(
+    edges: Mapping[str, Sequence[str]], categories: Sequence[str], entities: Sequence[Sequence[str]], reach: int
+) -> dict[str, Expr]:
+    """Formulas of :func:`find_totals`."""
+    return {name: total.formula() for name, total in find_totals(edges, categories, entities, reach).items()}
