@@ -520,6 +520,21 @@ def test_public_dyval_rows_are_injected(tmp_path):
         assert new["n_analysis"] > 0 and new["completion"].endswith(old["inferences"].rsplit("\n", 1)[1])
 
 
+IGSM = SAMPLE.with_name("igsm_sample.jsonl")
+
+
+@pytest.mark.skipif(not IGSM.is_file(), reason="no sample of public data here")
+def test_public_igsm_rows_are_injected_with_their_vocabulary(tmp_path):
+    names = IGSM.with_name("igsm_categories.json")
+    succeed("inject", IGSM, "--vocabulary", names, "--rate", 1, "--out", tmp_path / "out.jsonl")
+    for old, new in zip(rows_of(IGSM), rows_of(tmp_path / "out.jsonl"), strict=True):
+        assert all(new[name] == value for name, value in old.items()) and new["prompt"] == old["question"]
+        assert f"\\boxed{{{old['answer']}}}" in new["completion"]
+    assert all(sum(row[name] for row in rows_of(tmp_path / "out.jsonl")) > 20 for name in NEW[2:])
+    refused = bi("inject", IGSM, "--out", tmp_path / "none.jsonl")
+    assert refused.exit_code == 2 and "names of no single world" in refused.stderr
+
+
 # --- datasets --------------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ streams of its own: switching a behaviour changes nothing else. Splits are disjo
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any

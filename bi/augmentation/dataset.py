@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bi.augmentation.behaviors import BEHAVIORS
 from bi.augmentation.formats import Request, get_format, inject_row
 from bi.recipes import BehaviorRates
+from bi.tasks.vocabulary import WORLDS, World
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -24,6 +25,7 @@ def inject_dataset(
     *,
     seed: int = 0,
     wording: str | None = None,
+    worlds: tuple[World, ...] = WORLDS,
     num_proc: int | None = None,
     keep_unread: bool = False,
 ) -> AnyDataset:
@@ -32,14 +34,14 @@ def inject_dataset(
     Works on a map-style ``Dataset``, with ``num_proc`` processes, and on a streamed ``IterableDataset``, row by row as
     it is read (``num_proc`` must then be left out). The rows are those that ``bi inject`` writes for the same seed.
 
-    Rows that cannot be read raise ``ValueError`` with their indices and reasons: at once for a map-style dataset, when
-    they come for a streamed one. With ``keep_unread`` they stay, with ``None`` in the new columns, and a further column
-    ``unread`` holds the reason (``None`` for good rows).
+    ``worlds`` is the vocabulary of public iGSM rows. Rows that cannot be read raise ``ValueError`` with their indices
+    and reasons: at once for a map-style dataset, when they come for a streamed one. With ``keep_unread`` they stay,
+    with ``None`` in the new columns, and a further column ``unread`` holds the reason (``None`` for good rows).
     """
     from datasets import Dataset
 
     get_format(format)
-    request = Request(rates, seed, wording)
+    request = Request(rates, seed, wording, worlds=worlds)
     if isinstance(dataset, Dataset):
         change = partial(_change, format=format, request=request, refuse=False)
         changed = dataset.map(change, with_indices=True, num_proc=num_proc, desc="injecting behaviours")

@@ -11,12 +11,15 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from bi.augmentation import dyval, prose
 from bi.augmentation.arms import injected_completion
 from bi.augmentation.behaviors import inject, strip
+from bi.augmentation.english import EnglishWording
 from bi.augmentation.prose_phrases import PHRASES
+from bi.augmentation.public_igsm import read_public_row
 from bi.augmentation.trace import draw_phrases
 from bi.augmentation.wording import get_wording
 from bi.recipes import BehaviorRates
@@ -25,26 +28,43 @@ from bi.streams import stream
 from bi.tasks.chain import Chain
 from bi.tasks.gsm8k import read_gsm8k
 from bi.tasks.steps import read_steps
+from bi.tasks.vocabulary import WORLDS, World
 
 Row = dict[str, Any]
+PUBLIC_IGSM: Columns = {"question": str, "response": str}
+PUBLIC_DYVAL: Columns = {"descriptions": str, "vars": str, "inferences": str}
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to inject: rates, seed, the wording of rows that do not name theirs, and the name for a column ``arm``."""
+    """What to inject: rates, seed, the wording of rows that do not name theirs, and the name for a column ``arm``.
+
+    ``worlds`` is the vocabulary of public iGSM rows.
+    """
 
     rates: BehaviorRates
     seed: int = 0
     wording: str | None = None
     arm: str | None = None
+    worlds: tuple[World, ...] = WORLDS
+
+    @cached_property
+    def english(self) -> EnglishWording:
+        """The English wording in the vocabulary of the request."""
+        return EnglishWording(self.worlds)
 
 
 @dataclass(frozen=True)
 class Format:
-    """One format: the columns that a row must have, and how to inject behaviours into it."""
+    """One format: the columns that a row must have, those of its ``public`` form, and how to inject behaviours."""
 
     columns: Columns
     inject: Callable[[Mapping[str, Any], Request], Row]
+    public: Columns | None = None
+
+    def columns_of(self, first: Mapping[str, Any]) -> Columns:
+        """The columns that rows like ``first`` must have."""
+        return self.public if self.public is not None and all(name in first for name in self.public) else self.columns
 
 
 def inject_row(row: Mapping[str, Any], format: str, request: Request) -> Row:
@@ -67,7 +87,12 @@ def get_format(name: str) -> Format:
 
 
 def _inject_igsm(row: Mapping[str, Any], request: Request) -> Row:
-    """Rows of ``bi data``: a prompt and a completion in the wording that the row or the request names."""
+    """Rows of ``bi data``: a prompt and a completion in the wording that the row or the request names.
+
+    The authors' public rows (question, response) are read in the vocabulary of the request.
+    """
+    if PUBLIC_IGSM.keys() <= row.keys():
+        return _inject_public_igsm(row, request)
     name = row.get("wording", request.wording)
     if not isinstance(name, str):
         raise ValueError("it has no column 'wording'; say which it is with --wording")
@@ -76,6 +101,14 @@ def _inject_igsm(row: Mapping[str, Any], request: Request) -> Row:
     plain = strip(words.read_trace(row["completion"], problem), problem)
     completion, realised = injected_completion(plain, problem, words, request.rates, request.seed)
     return {**row, **_arm(row, request), "completion": completion, **realised}
+
+
+def _inject_public_igsm(row: Mapping[str, Any], request: Request) -> Row:
+    _require(row, PUBLIC_IGSM)
+    read, words = read_public_row(row, request.english), request.english
+    plain = strip(read.trace, read.problem)
+    completion, realised = injected_completion(plain, read.problem, words, request.rates, request.seed)
+    return _extended(row, request, row["question"], completion, realised)
 
 
 def _arm(row: Mapping[str, Any], request: Request) -> Row:
@@ -87,11 +120,11 @@ def _arm(row: Mapping[str, Any], request: Request) -> Row:
 
 def _inject_dyval(row: Mapping[str, Any], request: Request) -> Row:
     """PromptBench's rows (descriptions, vars, inferences), or ours (prompt, completion)."""
-    if "descriptions" not in row:
+    if not PUBLIC_DYVAL.keys() <= row.keys():
         _require(row, PLAIN_ROW)
         wording = request.wording or "dyval"
         return _inject_igsm(row, dataclasses.replace(request, wording=wording))
-    _require(row, {"descriptions": str, "vars": str, "inferences": str})
+    _require(row, PUBLIC_DYVAL)
     words = dyval.DyvalWording()
     task = dyval.TASKS.get(str(row.get("task")))
     problem = dyval.read_description(row["descriptions"], row["vars"], task)
@@ -151,8 +184,8 @@ def _require(row: Mapping[str, Any], columns: Columns) -> None:
 
 
 FORMATS: dict[str, Format] = {
-    "igsm": Format(PLAIN_ROW, _inject_igsm),
-    "dyval": Format({}, _inject_dyval),
+    "igsm": Format(PLAIN_ROW, _inject_igsm, PUBLIC_IGSM),
+    "dyval": Format(PLAIN_ROW, _inject_dyval, PUBLIC_DYVAL),
     "gsm8k": Format({"question": str, "answer": str}, _inject_gsm8k),
     "steps": Format({"question": str, "steps": list}, _inject_steps),
 }

@@ -28,6 +28,7 @@ from bi.commands.recipe_options import replace_fields, takes
 from bi.progress import Progress
 from bi.recipes import BehaviorRates, get_profile
 from bi.records import RecordError, iterate_lines, iterate_rows, write_rows
+from bi.tasks.vocabulary import WORLDS, read_worlds
 
 BLOCK = 256  # rows that one process has in hand
 
@@ -45,6 +46,8 @@ def inject(
         help="One probability for all chosen behaviours (0 to 1); default: the profile's rates.")] = None,
     wording: Annotated[str | None, typer.Option(
         metavar="NAME", help=f"Wording of rows without a `wording` column: {', '.join(WORDINGS)}.")] = None,
+    vocabulary: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="Names of public iGSM rows, as JSON: world > layer > category > names.")] = None,
     keep_unread: Annotated[bool, typer.Option(
         "--keep-unread", help="Copy rows that cannot be read unchanged, instead of stopping.")] = False,
     num_proc: Annotated[int, typer.Option(min=1, help="Processes that work side by side; the result is the same.")] = 1,
@@ -61,11 +64,12 @@ def inject(
 
     \b
     Formats and the columns that they read:
-      igsm   prompt, completion, wording, as `bi data` writes them
+      igsm   prompt, completion, wording, as `bi data` writes them, or the authors' question, response
       dyval  the same, or PromptBench's descriptions, vars, inferences
       gsm8k  question, answer (calculator annotations, last line #### ANSWER)
       steps  question, steps, answer (the book says what a step holds)
-    Formats other than igsm get new columns prompt and completion; there reflection only lands on locked steps.
+    Public rows, and those of the last two formats, get new columns prompt and completion. In the last two the author's
+    order stands, so reflection only lands on locked steps.
 
     \b
     bi inject plain.jsonl --behaviors reflection,subgoal --seed 0 --out injected.jsonl
@@ -75,10 +79,12 @@ def inject(
     rates = choose_rates(get_profile(profile).rates, chosen, rate, changes)
     if wording is not None:
         get_wording(wording)
-    columns = get_format(format).columns
+    _, first = next(iterate_rows(source, {}))
+    columns = get_format(format).columns_of(first)
+    worlds = WORLDS if vocabulary is None else read_worlds(vocabulary)
     check_file_out(out, overwrite=overwrite)
     tally: Counter[str] = Counter()
-    request = Request(rates, seed, wording, arm_name(chosen))
+    request = Request(rates, seed, wording, arm_name(chosen), worlds)
     total = sum(1 for _ in iterate_lines(source))
     with workers(num_proc) as spread:
         outcomes = spread(partial(try_row, format=format, request=request), iterate_rows(source, columns))
