@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +15,10 @@ from bi.augmentation.arms import (
     SPLITS,
     TASKS,
     arm_rates,
-    build_problems,
     iterate_rows,
     prompt_row,
     split_ops,
+    split_problems,
     task_config,
 )
 from bi.augmentation.wording import WORDINGS, get_wording
@@ -27,7 +28,8 @@ from bi.commands.outputs import check_file_out
 from bi.commands.recipe_options import replace_fields, takes
 from bi.progress import Progress
 from bi.recipes import COMPACT, BehaviorRates, TaskRecipe, get_profile
-from bi.records import read_rows, write_rows
+from bi.records import iterate_rows as iterate_rows_of
+from bi.records import write_rows
 from bi.tasks.problem import Problem
 
 _RANGES = {"sft": "train_ops", "rl": "train_ops", "id": "id_ops", "ood": "ood_ops"}
@@ -82,7 +84,7 @@ def data(
     count = rows or default_rows(recipe, split)
     low, high = split_ops(recipe, split)
     say(f"drawing {count} {recipe.task} problems: split {split}, {low} to {high} operations, seed {seed}")
-    problems = draw_problems(recipe, split, count, seed, excluded)
+    problems = islice(fresh_problems(recipe, split, seed, excluded), count)
     made = (prompt_row(problem, recipe) for problem in problems)
     done = iterate_rows(problems, arm, recipe, rates, seed) if arm else made
     write_rows(out, done, seen=Progress(count, "rows").update)
@@ -113,15 +115,10 @@ def default_rows(recipe: TaskRecipe, split: str) -> int:
 
 
 def read_keys(files: Iterable[Path]) -> frozenset[str]:
-    """The problem ids of all ``files`` that ``bi data`` has written."""
-    return frozenset(row["problem_id"] for file in files for row in read_rows(file, {"problem_id": str}))
+    """The problem ids of all ``files`` that ``bi data`` has written; of the rows nothing else is kept."""
+    return frozenset(row["problem_id"] for file in files for _, row in iterate_rows_of(file, {"problem_id": str}))
 
 
-def draw_problems(recipe: TaskRecipe, split: str, count: int, seed: int, excluded: frozenset[str]) -> list[Problem]:
-    """The first ``count`` problems of ``split`` whose key is not in ``excluded``."""
-    wanted = count
-    while True:
-        problems = [problem for problem in build_problems(recipe, split, wanted, seed) if problem.key() not in excluded]
-        if len(problems) >= count:
-            return problems[:count]
-        wanted += count - len(problems)
+def fresh_problems(recipe: TaskRecipe, split: str, seed: int, excluded: frozenset[str]) -> Iterator[Problem]:
+    """Endless problems of ``split`` whose key is not in ``excluded``, one at a time."""
+    return (problem for problem in split_problems(recipe, split, seed) if problem.key() not in excluded)
