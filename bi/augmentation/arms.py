@@ -19,6 +19,7 @@ from bi.augmentation.wording import Wording, get_wording
 from bi.recipes import BehaviorRates, TaskRecipe
 from bi.streams import stream
 from bi.tasks.generators import get_task, split_options
+from bi.tasks.keys import KeySet
 from bi.tasks.problem import Problem, in_corpus_half
 
 SPLITS = ("sft", "rl", "dev_id", "dev_ood", "test_id", "test_ood")
@@ -64,14 +65,14 @@ def task_config(task: TaskRecipe, size: tuple[int, int], split: str | None = Non
     return config
 
 
-def problem_stream(task: TaskRecipe, split: str, seed: int, exclude: frozenset[str] = frozenset()) -> Iterator[Problem]:
+def problem_stream(task: TaskRecipe, split: str, seed: int, exclude: Iterable[str] = ()) -> Iterator[Problem]:
     """Endless distinct problems of ``split``: no key twice, none whose key is in ``exclude``.
 
     With ``task.apart`` all keys lie in the half that the corpora of the base models leave out. Held-out splits are the
     same for every seed, so that seeds differ in training alone.
     """
     config, generate = task_config(task, split_ops(task, split), split), get_task(task.task).generate
-    seen = set(exclude)
+    seen = KeySet(exclude)  # the only thing that grows with the number of problems
     held_out = split in _HELD_OUT
     if not held_out and getattr(config, "drop_zero", 0):  # answers to train on keep their distribution
         config = dataclasses.replace(config, drop_zero=0.0)
@@ -95,18 +96,19 @@ def problem_stream(task: TaskRecipe, split: str, seed: int, exclude: frozenset[s
 def split_problems(task: TaskRecipe, split: str, seed: int) -> Iterator[Problem]:
     """Endless distinct problems of ``split``, disjoint by canonical key from all the splits that come before it.
 
-    The order of precedence is test, dev, RL, SFT: held-out problems are drawn first and never depend on the seed.
+    The order of precedence is test, dev, RL, SFT: held-out problems are drawn first and never depend on the seed. Of
+    the problems themselves nothing is kept, of the earlier ones and those given out their keys (:class:`KeySet`).
     """
-    taken: set[str] = set()
+    taken = KeySet()
     for earlier in _before(split):
-        wanted = _size(task, earlier)
-        taken.update(problem.key() for problem in _take(problem_stream(task, earlier, seed, frozenset(taken)), wanted))
-    yield from problem_stream(task, split, seed, frozenset(taken))
+        for problem in islice(problem_stream(task, earlier, seed, taken), _size(task, earlier)):
+            taken.add(problem.key())
+    yield from problem_stream(task, split, seed, taken)
 
 
 def build_problems(task: TaskRecipe, split: str, count: int, seed: int) -> list[Problem]:
     """The first ``count`` of :func:`split_problems`."""
-    return _take(split_problems(task, split, seed), count)
+    return list(islice(split_problems(task, split, seed), count))
 
 
 def further_problems(task: TaskRecipe, split: str, seed: int, count: int) -> Iterator[Problem]:
@@ -123,10 +125,6 @@ def _before(split: str) -> Iterable[str]:
 
 def _size(task: TaskRecipe, split: str) -> int:
     return task.rl_prompts if split == "rl" else task.test_problems
-
-
-def _take(problems: Iterator[Problem], count: int) -> list[Problem]:
-    return [next(problems) for _ in range(count)]
 
 
 def build_rows(

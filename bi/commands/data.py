@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,6 @@ import typer
 from bi.augmentation.arm import ARM_TABLE, DRAWN_ARMS, Tally, drawn_arm
 from bi.augmentation.arms import (
     SPLITS,
-    build_problems,
     iterate_rows,
     prompt_row,
     split_ops,
@@ -26,7 +26,8 @@ from bi.commands.outputs import check_file_out
 from bi.commands.recipe_options import replace_fields, takes
 from bi.progress import Progress
 from bi.recipes import COMPACT, DYVAL, DYVAL_COMPACT, BehaviorRates, TaskRecipe, get_profile
-from bi.records import read_rows, write_rows
+from bi.records import iterate_rows as iterate_rows_of
+from bi.records import write_rows
 from bi.tasks.generators import TASKS, get_task
 from bi.tasks.problem import Problem
 
@@ -99,13 +100,13 @@ def data(
     low, high = (getattr(config, bound) for bound in get_task(recipe.task).size)
     size = "operations" if recipe.task == "igsm" else "levels"
     say(f"drawing {count} {recipe.task} problems: split {split}, {low} to {high} {size}, seed {seed}")
-    problems = draw_problems(recipe, split, count, seed, excluded)
+    fresh = fresh_problems(recipe, split, seed, excluded)
+    problems = islice(fresh, count)
     if arm is None:
         made = (prompt_row(problem, recipe) for problem in problems)
         say(f"{out}: {write_rows(out, made, seen=Progress(count, 'rows').update)} rows")
         return
-    more = draw_further(recipe, split, seed, problems, excluded)
-    done = iterate_rows(problems, arm, recipe, rates, seed, more=more, count_tokens=tally.count_tokens)
+    done = iterate_rows(problems, arm, recipe, rates, seed, more=fresh, count_tokens=tally.count_tokens)
     line = Progress(count * drawn_arm(arm).copies, "rows")
     write_rows(out, tally.counted(done), seen=lambda row: line.update(row) if row <= line.total else None)
     say(f"{out}: {tally.text()}")
@@ -148,26 +149,13 @@ def default_rows(recipe: TaskRecipe, split: str) -> int:
 
 
 def read_keys(files: Iterable[Path]) -> frozenset[str]:
-    """The problem ids of all ``files`` that ``bi data`` has written."""
-    return frozenset(row["problem_id"] for file in files for row in read_rows(file, {"problem_id": str}))
+    """The problem ids of all ``files`` that ``bi data`` has written; of the rows nothing else is kept."""
+    return frozenset(row["problem_id"] for file in files for _, row in iterate_rows_of(file, {"problem_id": str}))
 
 
-def draw_problems(recipe: TaskRecipe, split: str, count: int, seed: int, excluded: frozenset[str]) -> list[Problem]:
-    """The first ``count`` problems of ``split`` whose key is not in ``excluded``."""
-    wanted = count
-    while True:
-        problems = [problem for problem in build_problems(recipe, split, wanted, seed) if problem.key() not in excluded]
-        if len(problems) >= count:
-            return problems[:count]
-        wanted += count - len(problems)
-
-
-def draw_further(
-    recipe: TaskRecipe, split: str, seed: int, problems: Iterable[Problem], excluded: frozenset[str]
-) -> Iterator[Problem]:
-    """What the stream of ``split`` holds beside ``problems`` and those whose key is in ``excluded``, in its order."""
-    used = excluded.union(problem.key() for problem in problems)
-    yield from (problem for problem in split_problems(recipe, split, seed) if problem.key() not in used)
+def fresh_problems(recipe: TaskRecipe, split: str, seed: int, excluded: frozenset[str]) -> Iterator[Problem]:
+    """Endless problems of ``split`` whose key is not in ``excluded``, one at a time."""
+    return (problem for problem in split_problems(recipe, split, seed) if problem.key() not in excluded)
 
 
 def make_tally(tokenizer: str | None) -> Tally:
