@@ -65,7 +65,8 @@ def inject(
       dyval  the same, or PromptBench's descriptions, vars, inferences
       gsm8k  question, answer (calculator annotations, last line #### ANSWER)
       steps  question, steps, answer (the book says what a step holds)
-    Formats other than igsm get new columns prompt and completion; there reflection only lands on locked steps.
+    Public rows, and those of the last two formats, get new columns prompt and completion. In the last two the author's
+    order stands, so reflection only lands on locked steps.
 
     \b
     bi inject plain.jsonl --behaviors reflection,subgoal --seed 0 --out injected.jsonl
