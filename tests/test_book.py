@@ -26,7 +26,8 @@ from bi_book.figures import dark_name
 
 BY_NAME = {page.name: page for page in pages()}
 THEORY = [page for page in pages() if "/theory/" in page.name]
-RESULTS = ("book/index", "notebooks/two_arms", "book/evidence/did-not-reproduce", "notebooks/measured")
+RESULTS = ("book/index", "notebooks/two_arms", "book/evidence/did-not-reproduce", "notebooks/measured",
+           "notebooks/problems_as_graphs")
 DIRECTIVE = r"^(?P<fence>`{3,}|:{3,})\{%s\} *(?P<argument>\S*)[^\n]*\n(?P<body>.*?)^(?P=fence) *$"
 
 
