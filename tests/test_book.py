@@ -30,7 +30,7 @@ from bi.tasks.gsm8k import read_gsm8k
 BY_NAME = {page.name: page for page in pages()}
 THEORY = [page for page in pages() if "/theory/" in page.name]
 RESULTS = ("book/index", "notebooks/two_arms", "notebooks/own_data", "book/evidence/did-not-reproduce",
-           "notebooks/measured", "notebooks/two_kinds")
+           "notebooks/measured", "notebooks/two_kinds", "notebooks/problems_as_graphs")
 DIRECTIVE = r"^(?P<fence>`{3,}|:{3,})\{%s\} *(?P<argument>\S*)[^\n]*\n(?P<body>.*?)^(?P=fence) *$"
 
 

@@ -25,7 +25,7 @@ from bi.tasks.problem import Problem, build_problem, rename
 from bi.tasks.structure import Structure, draw_structure
 
 MAX_OPS = 30
-_ATTEMPTS = 200
+_ATTEMPTS = 2000
 
 
 @dataclass(frozen=True)

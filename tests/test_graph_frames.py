@@ -1,0 +1,88 @@
+"""The drawn graph: states are right at every step, drawings hold what their sentences say; the chapter's exercise."""
+
+import itertools
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from book_cases import ROOT
+
+from bi.augmentation.trace import topological_order
+from bi.graph_frames import describe, draw_frame, draw_steps, formula_text, letters, name_table, states
+from bi.streams import stream
+from bi.tasks.expression import Num, Op, Ref
+from bi.tasks.igsm import IGSMConfig, generate
+from bi.tasks.problem import build_problem
+
+sys.path.insert(0, str(ROOT / "book" / "exercises"))
+from problems_as_graphs import count_orders
+
+
+@pytest.fixture
+def small():
+    formulas = {
+        "x": Num(3),
+        "y": Op("+", (Num(1), Ref("x"))),
+        "z": Op("*", (Ref("x"), Ref("y"))),
+        "spare": Op("+", (Ref("x"), Ref("y"))),
+    }
+    return build_problem("igsm", formulas, ["spare", "x", "y", "z"], "z")
+
+
+def test_a_quantity_unlocks_when_its_last_parent_is_solved(small):
+    assert states(small, ()) == {"x": "unlocked", "y": "locked", "z": "locked", "spare": "redundant"}
+    assert states(small, ("x",))["y"] == "unlocked" and states(small, ("x",))["z"] == "locked"
+    assert states(small, ("x", "y"))["z"] == "unlocked"
+    assert set(states(small, ("x", "y", "z")).values()) == {"solved", "redundant"}
+
+
+def test_along_any_order_each_step_was_unlocked_and_the_last_frame_is_solved():
+    for index in range(30):
+        problem = generate(IGSMConfig(4, 9), stream("frames", index))
+        order = topological_order(problem, stream("order", index))
+        for count, name in enumerate(order):
+            assert states(problem, order[:count])[name] == "unlocked"
+        assert not {"locked", "unlocked"} & set(states(problem, order).values())
+
+
+def test_a_drawing_is_well_formed_and_shows_every_node_and_edge(small):
+    frame = ElementTree.fromstring(draw_frame(small, ("x",)))
+    texts = [element.text for element in frame.iter() if element.tag.endswith("text")]
+    assert texts.count("redundant") == 1 and texts.count("locked") == 1 and "a = 3" in texts
+    paths = [element for element in frame.iter() if element.tag.endswith("path")]
+    assert len(paths) == sum(len(quantity.parents) for quantity in small.quantities)
+    assert frame.attrib["aria-label"] == describe(small, ("x",)) == \
+        "solved: a = 3; unlocked: b; locked: d; redundant: c"
+
+
+def test_frames_come_one_a_step_with_the_step_in_words(small):
+    page = draw_steps(small, ("x", "y", "z"))
+    ElementTree.fromstring(page)
+    assert page.count("<svg") == 4 and "Step 2 solves b = 1 + a." in page and "<script" not in page
+    ElementTree.fromstring(name_table(small))
+    assert formula_text(small, "z") == "d = a * b" and letters(small)["z"] == "d"
+
+
+def test_names_are_escaped_and_too_large_graphs_refused():
+    problem = build_problem("igsm", {"A & B's <x>": Num(1)}, ["A & B's <x>"], "A & B's <x>")
+    assert "A &amp; B&#x27;s &lt;x&gt;" in name_table(problem)
+    many = {f"q{index}": Num(index) for index in range(27)}
+    with pytest.raises(ValueError, match="27 quantities"):
+        draw_frame(build_problem("igsm", many, list(many), "q0"), ())
+
+
+def test_orders_are_counted_as_by_trying_them_all():
+    for index in range(25):
+        problem = generate(IGSMConfig(2, 6), stream("orders", index))
+        needed = sorted(problem.needed)[:7]
+        if len(needed) < len(problem.needed):
+            continue
+        parents = {name: problem.by_name[name].parents for name in needed}
+        tried = sum(
+            all(set(parents[name]) <= set(order[:place]) for place, name in enumerate(order))
+            for order in itertools.permutations(needed)
+        )
+        assert count_orders(parents) == tried
+    chain = {str(index): (str(index - 1),) if index else () for index in range(9)}
+    star = {str(index): () for index in range(5)} | {"t": tuple("01234")}
+    assert (count_orders(chain), count_orders(star)) == (1, 120)
