@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import random
+import re
 from fractions import Fraction
+from pathlib import Path
 
 from bi.tasks.written import write_number
 
 THINGS = ("clips", "red apples", "boxes in the shed", "dollars", "of them", "pages", "", "percent", "hours of work")
 OPENINGS = ("There are", "So that makes", "Together they have", "In the evening she counts", "The rest comes to",
             "He adds it up:", "A. B. Smith finds", "It is")
+
+
+def shared_sample(name: str) -> Path:
+    """``shared/data/name`` in the repository or a folder above it; tests of it are skipped where it is absent."""
+    here = Path(__file__).resolve()
+    found = (folder / "shared" / "data" / name for folder in here.parents)
+    return next((path for path in found if path.is_file()), here.parent / "no shared data" / name)
 
 
 def gsm8k_row(rng: random.Random) -> dict[str, str]:
@@ -61,8 +70,6 @@ def _calculation(rng: random.Random, results: list[Fraction]) -> tuple[str, Frac
 
 
 def _exact(left: str) -> Fraction:
-    import re
-
     return Fraction(eval(re.sub(r"(\d+(?:\.\d+)?)", r"Fraction('\1')", left)))
 
 
@@ -74,8 +81,6 @@ def _written(rng: random.Random, left: str, value: Fraction) -> str:
 
 
 def _spaced(left: str) -> str:
-    import re
-
     return re.sub(r"([-+*/])", r" \1 ", left)
 
 

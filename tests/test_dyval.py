@@ -8,9 +8,9 @@ import re
 from collections import Counter
 from decimal import Decimal, getcontext
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
+from chain_cases import shared_sample
 from typer.testing import CliRunner
 
 from bi.__main__ import app
@@ -29,9 +29,7 @@ from bi.tasks.expression import Num, Op, evaluate
 from bi.tasks.problem import rename
 from bi.tasks.radical import Radical
 
-SAMPLE = Path("/work/shared/data/dyval_sample.jsonl")
-if not SAMPLE.is_file():
-    SAMPLE = Path(__file__).resolve().parents[1] / "shared" / "data" / "dyval_sample.jsonl"
+SAMPLE = shared_sample("dyval_sample.jsonl")
 
 CONFIGS = {
     "arithmetic": DyvalConfig(2, 5),

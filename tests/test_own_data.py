@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from chain_cases import gsm8k_row, steps_row
+from chain_cases import gsm8k_row, shared_sample, steps_row
 from typer.testing import CliRunner
 
 from bi.__main__ import app
@@ -508,8 +508,7 @@ def test_an_unknown_format_is_refused(tmp_path):
     assert "unknown format 'gsm9k'; choose one of igsm, dyval, gsm8k, steps" in refused.stderr
 
 
-SAMPLE = Path("/work/shared/data/dyval_sample.jsonl")
-SAMPLE = SAMPLE if SAMPLE.is_file() else ROOT / "shared" / "data" / "dyval_sample.jsonl"
+SAMPLE = shared_sample("dyval_sample.jsonl")
 
 
 @pytest.mark.skipif(not SAMPLE.is_file(), reason="no sample of public data here")
