@@ -53,13 +53,14 @@ def task_config(task: TaskRecipe, size: tuple[int, int], split: str | None = Non
         if name.rpartition(".")[2] not in kind.options:
             raise ValueError(f"unknown option {name!r} of task {task.task!r}; it has {', '.join(sorted(kind.options))}")
     get_wording(task.wording)
-    if task.wording not in kind.wordings:
+    base = task.wording.partition("+")[0]  # a wording with added behaviours is one of its base
+    if base not in kind.wordings:
         raise ValueError(f"task {task.task!r} is not written in the wording {task.wording!r}; "
                          f"choose one of {', '.join(kind.wordings)}")
     config = kind.configure(size, split_options(task.options, split).items())
-    if config.compact != task.wording.endswith("compact"):
+    if config.compact != base.endswith("compact"):
         raise ValueError(
-            f"wording {task.wording!r} needs problems with compact={task.wording.endswith('compact')}; "
+            f"wording {task.wording!r} needs problems with compact={base.endswith('compact')}; "
             "set the option 'compact'"
         )
     return config

@@ -44,7 +44,7 @@ def _dyval(kind: str, *wordings: str) -> Task:
 
 
 TASKS = {
-    "igsm": Task(igsm.IGSMConfig, igsm.generate, ("min_ops", "max_ops"), ("compact", "english")),
+    "igsm": Task(igsm.IGSMConfig, igsm.generate, ("min_ops", "max_ops"), ("compact", "english", "english_plural")),
     "dyval_arithmetic": _dyval("arithmetic", "dyval_compact"),
     "dyval_boolean": _dyval("boolean"),
     "dyval_deductive": _dyval("deductive"),
