@@ -69,7 +69,7 @@ class Wording(ABC):
         return judge(self.read(completion), problem)
 
 
-WORDINGS = ("compact", "english")
+WORDINGS = ("compact", "english", "english_plural")
 
 
 @cache
@@ -83,4 +83,8 @@ def get_wording(name: str) -> Wording:
         from bi.augmentation.english import EnglishWording
 
         return EnglishWording()
+    if name == "english_plural":
+        from bi.augmentation.plural import PluralWording
+
+        return PluralWording()
     raise ValueError(f"unknown wording {name!r}; choose one of {', '.join(WORDINGS)}")
