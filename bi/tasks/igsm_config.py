@@ -28,12 +28,12 @@ class IGSMConfig:
     irrelevant; ``live`` alone leaves about one operation in seventy. ``drop_zero``: probability that a problem with the
     answer 0 is drawn again; splits to train on ignore it.
 
-    The rest imitates the released data and is off by default (:mod:`bi.tasks.released`). ``redraw_ops``: a problem refused for
-    its answer gives up its operation count too, which favours small ones. ``redundant_share``: probability that a
-    question holds any redundant premise. ``abstract_target``: probability that the question asks for a category total
-    (``None``: as it comes). ``abstract_operands``: probability that an operand is drawn from the totals. ``factor``,
-    ``addend``: shares of `K times` and `K more than` among the formulas with an operand. ``leaf``: probability that a
-    quantity is stated as a number once the budget of operations is spent.
+    The rest imitates the released data and is off by default (:mod:`bi.tasks.released`). ``redraw_ops``: a problem
+    refused for its answer gives up its operation count too, which favours small ones. ``redundant_share``: probability
+    that a question holds any redundant premise. ``abstract_target``: probability that the question asks for a category
+    total (``None``: as it comes). ``abstract_operands``: probability that an operand is drawn from the totals.
+    ``factor``, ``addend``: shares of `K times` and `K more than` among the formulas with an operand. ``leaf``:
+    probability that a quantity is stated as a number once the budget of operations is spent.
     """
 
     min_ops: int
