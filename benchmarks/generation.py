@@ -42,9 +42,11 @@ def rows(kind: str, indices: range, seed: int = 0) -> Iterator[Row]:
         yield from iterate_rows([problem], ARMS[kind], TASK, BehaviorRates(), seed)
 
 
-def digest(kind: str, indices: range) -> list[str]:
-    """A digest of each row, and the work of one process."""
-    return [hashlib.sha256(json.dumps(row).encode()).hexdigest()[:8] for row in rows(kind, indices)]
+def digest(kind: str, indices: range) -> tuple[list[str], float]:
+    """The work of one process: a digest of each row, and the processor time that they took."""
+    begin = time.process_time()
+    made = [hashlib.sha256(json.dumps(row).encode()).hexdigest()[:8] for row in rows(kind, indices)]
+    return made, time.process_time() - begin
 
 
 def per_second(kind: str, count: int, repeats: int) -> float:
@@ -68,16 +70,20 @@ def problems_per_second(count: int, repeats: int) -> float:
     return best
 
 
-def scaling(kind: str, count: int, processes: int) -> tuple[float, bool]:
-    """Rows a second of wall time with ``processes``, and whether they are the rows that one process makes."""
+def scaling(kind: str, count: int, processes: int) -> tuple[float, float, bool]:
+    """Rows a second with ``processes``, by wall time and by processor time, and whether one process makes the same.
+
+    By processor time is what ``processes`` free cores would make: it leaves out what others do on the machine.
+    """
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         parts = [(kind, range(first, count, processes)) for first in range(processes)]
         pool.starmap(digest, [(kind, range(2))] * processes)  # start-up and imports are not what is measured
         begin = time.perf_counter()
-        made = pool.starmap(digest, parts)
+        done = pool.starmap(digest, parts)
         wall = time.perf_counter() - begin
-    together = [made[index % processes][index // processes] for index in range(count)]
-    return count / wall, together[:50] == digest(kind, range(min(50, count)))
+    together = [done[index % processes][0][index // processes] for index in range(count)]
+    alone, _ = digest(kind, range(min(50, count)))
+    return count / wall, count / max(spent for _, spent in done), together[: len(alone)] == alone
 
 
 def profile(kind: str, count: int, lines: int) -> None:
@@ -105,8 +111,9 @@ def main() -> None:
               f"{released} (goal {GOAL:g})")
     processes = 1
     while options.processes > 1 and processes <= options.processes:
-        rate, same = scaling("injected", options.rows * 4, processes)
-        print(f"{processes} processes: {rate:,.0f} rows a second of wall time, {'the same' if same else 'OTHER'} rows")
+        wall, free, same = scaling("injected", options.rows * 4, processes)
+        print(f"{processes} processes: {wall:,.0f} rows a second of wall time, {free:,.0f} by processor time; "
+              f"{'the same' if same else 'OTHER'} rows")
         processes *= 2
     if options.profile:
         profile("injected", options.rows, 25)

@@ -15,9 +15,11 @@ from bi.tasks.expression import Num, Ref, render
 from bi.tasks.problem import Problem
 
 State = Literal["solved", "unlocked", "locked", "redundant"]
+Stop = tuple[str, int]
+"""A place on the way of an arrow: the node itself (0), or so many columns behind it."""
 STATES: tuple[State, ...] = ("solved", "unlocked", "locked", "redundant")
 _WIDTH, _HEIGHT = 96, 40  # of a node
-_COLUMN, _ROW = 150, 58  # from node to node
+_COLUMN, _ROW, _LANE = 150, 58, 26  # from node to node, and what an arrow that passes takes of a column
 _LOOK = {
     "solved": 'fill="currentColor" fill-opacity="0.22" stroke="currentColor" stroke-width="1.5"',
     "unlocked": 'fill="none" stroke="currentColor" stroke-width="3.5"',
@@ -73,11 +75,11 @@ def describe(problem: Problem, solved: Sequence[str]) -> str:
 
 def draw_frame(problem: Problem, solved: Sequence[str]) -> str:
     """One frame as an SVG element whose accessible name is :func:`describe`'s sentence."""
-    place, found, named = _places(problem), states(problem, solved), letters(problem)
+    place, found, named = lay_out(problem), states(problem, solved), letters(problem)
     width = 20 + max(x for x, _ in place.values()) + _WIDTH
     height = 20 + max(y for _, y in place.values()) + _HEIGHT
     parts = [
-        _arrow(place[parent], place[quantity.name], found[quantity.name] == "redundant")
+        _arrow([place[stop] for stop in _way(parent, quantity.name, place)], found[quantity.name] == "redundant")
         for quantity in problem.quantities
         for parent in quantity.parents
     ]
@@ -85,10 +87,10 @@ def draw_frame(problem: Problem, solved: Sequence[str]) -> str:
         label = named[quantity.name]
         if found[quantity.name] == "solved":
             label += f" = {quantity.value}"
-        parts.append(_node(place[quantity.name], found[quantity.name], label, quantity.name == problem.target))
+        parts.append(_node(place[quantity.name, 0], found[quantity.name], label, quantity.name == problem.target))
     return (
-        f'<svg role="img" aria-label="{escape(describe(problem, solved))}" viewBox="0 0 {width} {height}" '
-        f'width="{width}" style="max-width: 100%; height: auto" xmlns="http://www.w3.org/2000/svg">'
+        f'<svg role="img" aria-label="{escape(describe(problem, solved))}" viewBox="0 0 {width:g} {height:g}" '
+        f'width="{width:g}" style="max-width: 100%; height: auto" xmlns="http://www.w3.org/2000/svg">'
         f"{''.join(parts)}</svg>"
     )
 
@@ -120,40 +122,88 @@ def _frame(problem: Problem, solved: Sequence[str], step: str) -> str:
     return f"<li><p>{escape(step)}</p>{draw_frame(problem, solved)}<p>{escape(describe(problem, solved))}</p></li>"
 
 
-def _places(problem: Problem) -> Mapping[str, tuple[int, int]]:
-    """Upper left corners: a column for each depth (longest way from a stated number), rows in topological order."""
+def lay_out(problem: Problem) -> dict[Stop, tuple[float, float]]:
+    """Upper left corner of every stop: a column for each depth (the longest way from a stated number).
+
+    The stop ``(name, 0)`` is the node itself. An arrow that passes over columns has a free lane in each of them, the
+    stop ``(name, 1)``, ``(name, 2)``, ... columns behind the node, so that no arrow runs through another node. Within a
+    column stops are ordered by the mean height of what leads to them.
+    """
     depth: dict[str, int] = {}
-    used: dict[int, int] = {}
-    place = {}
+    far: dict[str, int] = {}  # the last column that an arrow from here passes over
     for quantity in problem.quantities:
         depth[quantity.name] = max((depth[parent] + 1 for parent in quantity.parents), default=0)
-        column = depth[quantity.name]
-        # every other column is shifted, so that an arrow over a column passes between its nodes
-        place[quantity.name] = (10 + column * _COLUMN, 10 + used.get(column, 0) * _ROW + (column % 2) * _ROW // 2)
-        used[column] = used.get(column, 0) + 1
-    return place
+        for parent in quantity.parents:
+            far[parent] = max(far.get(parent, 0), depth[quantity.name] - 1)
+    place: dict[Stop, tuple[float, float]] = {}
+    tallest = 0.0
+    for column in range(max(depth.values()) + 1):
+        stops: list[Stop] = [(name, 0) for name, level in depth.items() if level == column]
+        stops += [(name, column - level) for name, level in depth.items() if level < column <= far.get(name, 0)]
+        stops.sort(key=lambda stop: _pull(stop, problem, depth, place))
+        y = 10.0
+        for stop in stops:
+            place[stop] = (10 + column * _COLUMN, y)
+            y += _LANE if stop[1] else _ROW
+        tallest = max(tallest, y)
+    return _centred(place, tallest)
 
 
-def _node(at: tuple[int, int], state: State, label: str, asked: bool) -> str:
+def _pull(
+    stop: Stop, problem: Problem, depth: Mapping[str, int], place: Mapping[Stop, tuple[float, float]]
+) -> float:
+    name, behind = stop
+    if behind:
+        return place[name, behind - 1][1]
+    before = [place[parent, depth[name] - 1 - depth[parent]][1] for parent in problem.by_name[name].parents]
+    return sum(before) / len(before) if before else 0.0
+
+
+def _centred(place: dict[Stop, tuple[float, float]], tallest: float) -> dict[Stop, tuple[float, float]]:
+    """Every column moved down to the middle."""
+    bottom: dict[float, float] = {}
+    for (_, behind), (x, y) in place.items():
+        bottom[x] = max(bottom.get(x, 0.0), y + (_LANE if behind else _ROW))
+    return {stop: (x, y + (tallest - bottom[x]) / 2) for stop, (x, y) in place.items()}
+
+
+def _way(parent: str, child: str, place: Mapping[Stop, tuple[float, float]]) -> list[Stop]:
+    """The stops of an arrow."""
+    columns = round((place[child, 0][0] - place[parent, 0][0]) / _COLUMN)
+    return [*((parent, behind) for behind in range(columns)), (child, 0)]
+
+
+def _arrow(stops: Sequence[tuple[float, float]], faint: bool) -> str:
+    """A curve from the right of the first stop, straight through the lanes, to the left of the last one."""
+    (x, y), *others = stops
+    steps = [f"M {x + _WIDTH:g} {y + _HEIGHT / 2:g}"]
+    at = (x + _WIDTH, y + _HEIGHT / 2)
+    for number, (x, y) in enumerate(others, start=1):
+        last = number == len(others)
+        end = (x - 8, y + _HEIGHT / 2) if last else (x, y + _LANE / 2)
+        middle = (at[0] + end[0]) / 2
+        steps.append(f"C {middle:g} {at[1]:g} {middle:g} {end[1]:g} {end[0]:g} {end[1]:g}")
+        at = end
+        if not last:
+            at = (x + _WIDTH, end[1])
+            steps.append(f"L {at[0]:g} {at[1]:g}")
     x, y = at
-    ring = f'<rect x="{x - 5}" y="{y - 5}" width="{_WIDTH + 10}" height="{_HEIGHT + 10}" rx="12" fill="none" ' \
-           'stroke="currentColor" stroke-width="1"/>' if asked else ""
-    middle = x + _WIDTH // 2
+    dashes = ' stroke-dasharray="2 4"' if faint else ""
+    tip = f"{x + 8:g},{y:g} {x:g},{y - 4:g} {x:g},{y + 4:g}"
     return (
-        f'{ring}<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="8" {_LOOK[state]}/>'
-        f'<text x="{middle}" y="{y + 17}" text-anchor="middle" font-size="15" font-weight="600" fill="currentColor">'
-        f'{escape(label)}</text>'
-        f'<text x="{middle}" y="{y + 33}" text-anchor="middle" font-size="12" fill="currentColor">{state}</text>'
+        f'<path d="{" ".join(steps)}" fill="none" stroke="currentColor" stroke-opacity="0.7"{dashes}/>'
+        f'<polygon points="{tip}" fill="currentColor"/>'
     )
 
 
-def _arrow(parent: tuple[int, int], child: tuple[int, int], faint: bool) -> str:
-    x1, y1 = parent[0] + _WIDTH, parent[1] + _HEIGHT / 2
-    x2, y2 = child[0], child[1] + _HEIGHT / 2
-    bend = (x2 - x1) / 2
-    dashes = ' stroke-dasharray="2 4"' if faint else ""
-    tip = f"{x2:g},{y2:g} {x2 - 8:g},{y2 - 4:g} {x2 - 8:g},{y2 + 4:g}"
+def _node(at: tuple[float, float], state: State, label: str, asked: bool) -> str:
+    x, y = at
+    ring = f'<rect x="{x - 5:g}" y="{y - 5:g}" width="{_WIDTH + 10}" height="{_HEIGHT + 10}" rx="12" fill="none" ' \
+           'stroke="currentColor" stroke-width="1"/>' if asked else ""
+    middle = f"{x + _WIDTH / 2:g}"
     return (
-        f'<path d="M {x1:g} {y1:g} C {x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2 - 8:g} {y2:g}" fill="none" '
-        f'stroke="currentColor" stroke-opacity="0.7"{dashes}/><polygon points="{tip}" fill="currentColor"/>'
+        f'{ring}<rect x="{x:g}" y="{y:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="8" {_LOOK[state]}/>'
+        f'<text x="{middle}" y="{y + 17:g}" text-anchor="middle" font-size="15" font-weight="600" fill="currentColor">'
+        f'{escape(label)}</text>'
+        f'<text x="{middle}" y="{y + 33:g}" text-anchor="middle" font-size="12" fill="currentColor">{state}</text>'
     )

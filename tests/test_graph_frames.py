@@ -8,7 +8,7 @@ import pytest
 from book_cases import ROOT
 
 from bi.augmentation.trace import topological_order
-from bi.graph_frames import describe, draw_frame, draw_steps, formula_text, letters, name_table, states
+from bi.graph_frames import describe, draw_frame, draw_steps, formula_text, lay_out, letters, name_table, states
 from bi.streams import stream
 from bi.tasks.expression import Num, Op, Ref
 from bi.tasks.igsm import IGSMConfig, generate
@@ -53,6 +53,22 @@ def test_a_drawing_is_well_formed_and_shows_every_node_and_edge(small):
     assert len(paths) == sum(len(quantity.parents) for quantity in small.quantities)
     assert frame.attrib["aria-label"] == describe(small, ("x",)) == \
         "solved: a = 3; unlocked: b; locked: d; redundant: c"
+
+
+def test_no_two_stops_overlap_and_arrows_lead_to_the_right():
+    for index in range(40):
+        problem = generate(IGSMConfig(5, 14), stream("layout", index))
+        if len(problem.quantities) > 26:
+            continue
+        place = lay_out(problem)
+        columns = {}
+        for (_, behind), (x, y) in place.items():
+            columns.setdefault(x, []).append((y, 26 if behind else 40))
+        for column in columns.values():
+            column.sort()
+            assert all(y + height <= below for (y, height), (below, _) in itertools.pairwise(column))
+        for quantity in problem.quantities:
+            assert all(place[parent, 0][0] < place[quantity.name, 0][0] for parent in quantity.parents)
 
 
 def test_frames_come_one_a_step_with_the_step_in_words(small):

@@ -23,7 +23,7 @@ from bi.augmentation.reading import Line, Reading
 from bi.augmentation.template import Form, Template
 from bi.augmentation.trace import Step, first_unsolved
 from bi.augmentation.wording import Wording
-from bi.tasks.expression import Expr, Num, Op, Ref, parse, render, subgoals, substitute
+from bi.tasks.expression import Expr, Num, Op, Ref, parse, subgoals, substitute
 from bi.tasks.problem import Problem, build_problem
 from bi.tasks.structure import category_totals, instance
 from bi.tasks.vocabulary import WORLDS, World
@@ -221,17 +221,32 @@ def _read_operand(text: str) -> Expr | None:
 def _chain(step: Step, problem: Problem, values: Mapping[str, int], symbols: Mapping[str, str]) -> Iterator[str]:
     """Formula in short names, in values, subgoals if any, and the result; without repeats for constants and copies."""
     quantity = problem.by_name[step.name]
-
-    def short(expr: Num | Ref) -> str:
-        return symbols[expr.name] if isinstance(expr, Ref) else str(expr.value)
-
+    formula = quantity.formula
     if quantity.parents:
-        yield tight(render(quantity.formula, short))
-    known = substitute(quantity.formula, lambda name: Num(values[name]))
-    if isinstance(known, Op):
-        for expr in (known, *(subgoals(known, problem.modulus) if step.subgoal else ())):
-            yield tight(render(expr, short))
+        yield _written(formula, symbols)
+    if isinstance(formula, Op):
+        yield _written(formula, values)
+        if step.subgoal:
+            known = substitute(formula, lambda name: Num(values[name]))
+            for expr in subgoals(known, problem.modulus):
+                yield _written(expr, {})
     yield str(quantity.value)
+
+
+def _written(expr: Expr, leaves: Mapping[str, object]) -> str:
+    """``expr`` with ``leaves`` in place of names, as :func:`render` writes it but tight.
+
+    Most of the time of a chain of thought goes into this, so it does not go through callables.
+    """
+    if isinstance(expr, Num):
+        return str(expr.value)
+    if isinstance(expr, Ref):
+        return str(leaves[expr.name])
+    parts = []
+    for arg in expr.args:
+        text = _written(arg, leaves)
+        parts.append(f"({text})" if isinstance(arg, Op) and arg.symbol != "*" else text)
+    return f" {expr.symbol} ".join(parts)
 
 
 def _forms() -> Iterator[tuple[int, str, bool, Template]]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from bi.streams import below
 from bi.tasks.problem import Problem, Quantity
 
 
@@ -59,7 +60,7 @@ def topological_order(problem: Problem, rng: random.Random, names: Iterable[str]
     order: list[str] = []
     unlocked = [name for name, count in missing.items() if not count]
     while unlocked:
-        name = unlocked.pop(rng.randrange(len(unlocked)))
+        name = unlocked.pop(below(rng, len(unlocked)))
         order.append(name)
         for child in children.get(name, ()):
             missing[child] -= 1
@@ -75,7 +76,8 @@ def plain_trace(problem: Problem, rng: random.Random) -> Trace:
 
 def draw_phrases(trace: Trace, phrases: int, rng: random.Random) -> Trace:
     """``trace`` with one of ``phrases`` phrasings drawn for every step."""
-    return Trace(tuple(replace(step, phrase=rng.randrange(phrases)) for step in trace.steps))
+    drawn = [Step(step.name, step.kind, step.analysis, step.subgoal, below(rng, phrases)) for step in trace.steps]
+    return Trace(tuple(drawn))
 
 
 def check_trace(trace: Trace, problem: Problem) -> None:

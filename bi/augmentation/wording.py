@@ -169,7 +169,7 @@ def extend(wording: Wording, *behaviors: AddedBehavior) -> Wording:
     return ExtendedWording(wording, behaviors) if behaviors else wording
 
 
-WORDINGS = ("compact", "english", "dyval", "dyval_compact")
+WORDINGS = ("compact", "english", "english_plural", "dyval", "dyval_compact")
 
 
 @cache
@@ -196,6 +196,10 @@ def get_wording(name: str) -> Wording:
         from bi.augmentation.dyval_compact import DyvalCompactWording
 
         return DyvalCompactWording()
+    if name == "english_plural":
+        from bi.augmentation.plural import PluralWording
+
+        return PluralWording()
     raise ValueError(f"unknown wording {name!r}; choose one of {', '.join(WORDINGS)}")
 
 

@@ -45,11 +45,17 @@ Expr = Num | Ref | Op
 
 def references(expr: Expr) -> Iterator[str]:
     """Names of the quantities in ``expr``, in written order, repeated where they repeat."""
+    found: list[str] = []
+    _collect(expr, found)
+    return iter(found)
+
+
+def _collect(expr: Expr, found: list[str]) -> None:
     if isinstance(expr, Ref):
-        yield expr.name
+        found.append(expr.name)
     elif isinstance(expr, Op):
         for arg in expr.args:
-            yield from references(arg)
+            _collect(arg, found)
 
 
 def binary_operations(expr: Expr) -> int:

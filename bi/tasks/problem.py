@@ -32,7 +32,7 @@ class Quantity:
         """Names in the formula, each once, in the order in which they are written."""
         return tuple(dict.fromkeys(references(self.formula)))
 
-    @property
+    @cached_property
     def operations(self) -> int:
         """Operations of the formula by iGSM's count."""
         return operations(self.formula)
@@ -71,10 +71,11 @@ class Problem:
                 found.update(quantity.parents)
         return frozenset(found)
 
-    @property
+    @cached_property
     def n_ops(self) -> int:
         """Operations needed for the answer by iGSM's count (an assignment counts as one)."""
-        return sum(quantity.operations for quantity in self.quantities if quantity.name in self.needed)
+        needed = self.needed
+        return sum([quantity.operations for quantity in self.quantities if quantity.name in needed])
 
     @property
     def redundant(self) -> tuple[str, ...]:

@@ -9,30 +9,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from bi.streams import below
 from bi.tasks.expression import Expr, Op, Ref
+from bi.tasks.igsm_config import IGSMConfig
 from bi.tasks.vocabulary import WORLDS
-
-
-class StructureConfig(Protocol):
-    """The fields of :class:`bi.tasks.igsm.IGSMConfig` that shape the graph."""
-
-    @property
-    def layers(self) -> tuple[int, int]:
-        """Range of the number of layers."""
-        ...
-
-    @property
-    def entities(self) -> tuple[int, int]:
-        """Range of the number of names in a layer."""
-        ...
-
-    @property
-    def abstract_depth(self) -> int:
-        """Layers that a category total may reach down."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -92,7 +73,7 @@ class Structure:
         return list(found)
 
 
-def draw_structure(config: StructureConfig, n_ops: int, rng: random.Random) -> Structure:
+def draw_structure(config: IGSMConfig, n_ops: int, rng: random.Random) -> Structure:
     """Layers of one category each, and a random bipartite graph between neighbours, large enough for ``n_ops``."""
     world = rng.choice(WORLDS)
     wanted = n_ops + rng.randint(2, 4)
@@ -142,7 +123,7 @@ def _order_quantities(
     edges: Mapping[str, list[str]],
     categories: Sequence[str],
     entities: Sequence[Sequence[str]],
-    config: StructureConfig,
+    config: IGSMConfig,
     rng: random.Random,
 ) -> Structure:
     order = [instance(owner, item) for owner, items in edges.items() for item in items]
