@@ -244,6 +244,24 @@ def test_influence_names_its_targets_after_their_files(corridor: Path) -> None:
     table = pd.read_csv(corridor / "influence" / "influence.csv")
     assert list(dict.fromkeys(table["target"])) == ["train", "again"]
     assert np.load(corridor / "influence" / "influence.npz")["again_objective"].shape == (6, 6)
+    prompts = pd.read_csv(corridor / "influence" / "prompts.csv")
+    assert prompts.groupby("target", sort=False).size().to_dict() == {"train": 6, "again": 6}
+    assert (corridor / "influence" / "influence.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_influence_takes_its_options_or_says_what_it_takes(corridor: Path, tmp_path: Path) -> None:
+    import pandas as pd
+
+    given = ("influence", corridor / "sft", corridor / "train.parquet", *SMOKE, "--out", tmp_path / "x")
+    succeed(*given, "--adam", "fresh", "--scheme", "rloo", "--estimator", "distinct", "--parameters", "last:1")
+    table = pd.read_csv(tmp_path / "x" / "influence.csv")
+    assert set(table["estimator"]) == {"distinct"} and "momentum_accuracy" in set(table["metric"])
+    for words, told in ((("--adam", corridor / "sft"), "holds no optimizer.pt"),
+                        (("--estimator", "best"), "choose one of halves"), (("--scheme", "ppo"), "scheme 'ppo'"),
+                        (("--sketch", 64, "--adam", "fresh"), "leave out the sketch"),
+                        (("--parameters", "last:9"), "the model has")):
+        result = bi(*given, "--overwrite", *words)
+        assert result.exit_code == 2 and told in result.stderr, result.stderr
 
 
 def test_a_finished_run_is_not_run_again_and_another_does_not_replace_it(corridor: Path, base: Path) -> None:

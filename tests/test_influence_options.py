@@ -142,9 +142,9 @@ def test_the_kl_term_is_the_derivative_of_the_penalty_that_trainers_add(length_n
     other.eval()
     for row, (_, group) in enumerate(rollouts.groupby("problem_id", sort=False)):
         prompt, completions = group["prompt_ids"].iloc[0], list(group["completion_ids"])
-        lengths = torch.tensor([len(c) for c in completions])
+        lengths = torch.tensor([len(c) for c in completions]).double()
         gap = (token_logprobs(other, prompt, completions) - token_logprobs(model, prompt, completions))
-        factor = {"none": torch.ones(6), "sequence": 1 / lengths.double(), "token": 1 / lengths.double().mean().expand(6)}
+        factor = {"none": torch.ones(6), "sequence": 1 / lengths, "token": 1 / lengths.mean().expand(6)}
         penalty = ((gap.exp() - gap - 1).sum(1) * factor[length_norm]).mean()
         expected = plain[row] - 0.2 * flat(model, penalty)
         assert np.abs(result.full()[row] - expected).max() < 1e-10 * np.abs(expected).max()

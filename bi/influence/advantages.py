@@ -66,8 +66,8 @@ class Weighting:
             if not getattr(self, field) >= 0:
                 raise ValueError(f"{field} {getattr(self, field)!r} must not be negative")
         if (self.length_norm == "constant") != (self.length_constant is not None):
-            raise ValueError(f"length_constant {self.length_constant!r} with length_norm {self.length_norm!r}: give the "
-                             "constant (tokens) exactly where length_norm is 'constant'")
+            raise ValueError(f"length_constant {self.length_constant!r} with length_norm {self.length_norm!r}: give a "
+                             "number of tokens exactly where length_norm is 'constant'")
         if self.length_constant is not None and not self.length_constant > 0:
             raise ValueError(f"length_constant {self.length_constant!r} must be above 0 (tokens)")
 

@@ -118,8 +118,8 @@ def group_gradients(policy: Any, rollouts: pd.DataFrame, *, split: Split = "none
         raise ValueError(f"split {split!r} is unknown; choose one of {', '.join(get_args(Split))}")
     model, weighting = model_of(policy), weighting or Weighting()
     if weighting.kl and (reference is None or split == "outcomes"):
-        raise ValueError(f"kl {weighting.kl:g}: a KL term needs the reference policy (reference=) and gradients that are "
-                         "not split by outcome; give them, or set kl to 0")
+        raise ValueError(f"kl {weighting.kl:g}: a KL term needs the reference policy (reference=) and gradients that "
+                         "are not split by outcome; give them, or set kl to 0")
     groups = check_groups(rollouts, model)
     binary = bool(np.isin(rollouts["reward"].to_numpy(dtype=np.float64), (0.0, 1.0)).all())
     if split == "outcomes" and not binary:

@@ -135,7 +135,7 @@ def token_logprobs(model: nn.Module, prompt: Sequence[int], completions: Sequenc
 
 
 def chosen_logprobs(logits: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Log-probabilities (B, T) of ``ids`` (B, T) under the softmax of ``logits`` (B, T, V) / temperature; 0 where masked.
+    """Log-probabilities (B, T) of ``ids`` under the softmax of ``logits`` (B, T, V) / temperature; 0 where masked.
 
     In float32 or better whatever the logits are: a bfloat16 logarithm would keep two digits.
     """

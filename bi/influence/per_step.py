@@ -38,7 +38,8 @@ class PerStepInfluence:
 
     ``objective`` and ``accuracy`` are (N_target, M_train): the change of J (in standard deviations of the reward) and
     of accuracy (a probability; ``nan`` where target gradients are length-normalised or hold a KL term) of the row's
-    prompt by a step of size ``lr`` on the column's prompt alone. A prompt paired with itself is ``nan`` under ``distinct``.
+    prompt by a step of size ``lr`` on the column's prompt alone. A prompt paired with itself is ``nan`` under
+    ``distinct``.
     ``summary``: see :func:`bi.influence.summary.summarise`.
     """
 
