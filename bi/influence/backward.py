@@ -13,6 +13,28 @@ from torch import nn
 from bi.influence.likelihood import recomputing, supported, token_logprobs
 from bi.influence.prefix import SharedPrefix
 
+PASS_TOKENS = {"cpu": 48, "cuda": 4096}
+"""What a pass through the model costs beside its tokens, in tokens: a GPU wants few large passes, a CPU no padding."""
+
+
+def batch_sizes(lengths: Sequence[int], most: int, overhead: int) -> list[int]:
+    """How to cut rows of ascending ``lengths`` into batches of at most ``most`` rows, at the least cost.
+
+    A batch costs its rows times its longest length (all are padded to it) plus ``overhead``. Exact, by dynamic
+    programming over where the last batch begins.
+    """
+    best, cut = [0.0], [0]
+    for end in range(1, len(lengths) + 1):
+        begins = range(max(0, end - most), end)
+        costs = [best[begin] + (end - begin) * lengths[end - 1] + overhead for begin in begins]
+        best.append(min(costs))
+        cut.append(begins[int(np.argmin(costs))])
+    sizes, end = [], len(lengths)
+    while end:
+        sizes.append(end - cut[end])
+        end = cut[end]
+    return sizes[::-1]
+
 
 class WeightedGradient:
     """Accumulates sum_i w_i grad log pi(o_i|q) in one flat (P,) buffer, a micro-batch of rollouts at a time.
@@ -71,10 +93,11 @@ class WeightedGradient:
         return self.buffer
 
     def _micro_batches(self, completions: Sequence[Sequence[int]], used: np.ndarray) -> Iterator[list[int]]:
-        # equal lengths together: less padding
         order = sorted(np.flatnonzero(used).tolist(), key=lambda i: len(completions[i]))
-        for begin in range(0, len(order), self.micro_batch_size):
-            yield order[begin : begin + self.micro_batch_size]
+        overhead = PASS_TOKENS.get(self.buffer.device.type, PASS_TOKENS["cuda"])
+        sizes = batch_sizes([len(completions[i]) for i in order], self.micro_batch_size, overhead)
+        for begin, size in zip(np.cumsum([0, *sizes]), sizes, strict=False):
+            yield order[begin : begin + size]
 
     def _plain(self, model: nn.Module, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> torch.Tensor:
         return token_logprobs(model, prompt, completions, temperature=self.temperature)
@@ -95,7 +118,7 @@ class WeightedGradient:
         with self._cast():
             prefix = SharedPrefix(self.model, prompt, self.temperature)
             if prefix.outputs and not self.checked:
-                few = completions[: self.micro_batch_size]
+                few = completions[:2]
                 with torch.no_grad():
                     shared, plain = prefix.logprobs(few).sum(1), self._plain(self.model, prompt, few).sum(1)
                 near = 1e-3 if self.autocast is None else 3e-2
