@@ -222,8 +222,9 @@ def kronfluence(job: Job) -> np.ndarray:
         analyzer = Analyzer("bench", model, task, cpu=True, output_dir=folder, disable_tqdm=True)
         analyzer.fit_all_factors("f", data, per_device_batch_size=8,
                                  factor_args=FactorArguments(strategy="identity"))
-        scores = analyzer.compute_pairwise_scores("s", "f", data, data, per_device_query_batch_size=8,
-                                                  per_device_train_batch_size=8, score_args=ScoreArguments())
+        analyzer.compute_pairwise_scores("s", "f", data, data, per_device_query_batch_size=8,
+                                         per_device_train_batch_size=8, score_args=ScoreArguments())
+        scores = analyzer.load_pairwise_scores("s")
     return job.combine(scores["all_modules"].double().numpy())
 
 

@@ -19,7 +19,12 @@ from bi.figure_style import (
     top_legend,
 )
 
-__all__ = ["influence_by_prompt", "save"]
+__all__ = ["estimator_bias", "influence_by_prompt", "predicted_and_measured", "save", "sketch_error"]
+
+ESTIMATORS = {"naive": ("naive", "#d55e00", "s"), "halves": ("split halves", "#0072b2", "o"),
+              "distinct": ("distinct prompts", "#7b9d74", "^")}
+SETS = {"high": ("high co-influence", "#d55e00", "o"), "low": ("low co-influence", "#0072b2", "s")}
+SKETCHES = {"count": ("CountSketch", "#674cdd", "s"), "fold": ("fold", "#d68b00", "o")}
 
 
 def influence_by_prompt(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -49,4 +54,77 @@ def influence_by_prompt(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     step = f" of size {rates[0]:g}" if len(rates) == 1 else ""
     small_units(ax, f"{words} by a step{step} on one training prompt")
     top_legend(ax, [handle("a training prompt", size=3), handle("mean", color=ARM_COLORS["bridge"], marker="D")])
+    return ax
+
+
+def estimator_bias(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Estimated over true influence by rollouts a prompt, one colour an estimator; 1 is the truth.
+
+    ``table``: rows ``rollouts, estimator, value, low, high`` (``influence/bias``).
+    """
+    require(table, ("rollouts", "estimator", "value", "low", "high"))
+    ax = new_axes(ax, 3.2)
+    ax.axhline(1, color=OTHER_COLOR, lw=0.8)
+    for number, (name, (label, color, marker)) in enumerate(ESTIMATORS.items()):
+        rows = table[table["estimator"] == name].sort_values("rollouts")
+        x = rows["rollouts"] * 1.06 ** (number - 1)
+        bars = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
+        ax.errorbar(x, rows["value"], yerr=bars, fmt=marker, color=color, ms=6, lw=1.4, label=label)
+        ax.plot(x, rows["value"], color=color, lw=0.8, alpha=0.5)
+    sizes = sorted(table["rollouts"].unique())
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(sizes, [str(size) for size in sizes])
+    ax.minorticks_off()
+    ax.set_ylim(bottom=0)
+    ax.set(xlabel="rollouts of a prompt", ylabel="estimated influence / true influence")
+    top_legend(ax)
+    return ax
+
+
+def sketch_error(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Error of sketched cosines against the size of the sketch, with its bound and the size of the cosines themselves.
+
+    ``table``: rows ``kind, size, error, bound, typical`` and ``parameters`` (``influence/sketch``); sizes at which
+    nothing is folded together are left out.
+    """
+    require(table, ("kind", "size", "error", "bound", "typical", "parameters"))
+    ax = new_axes(ax, 3.2)
+    table = table[table["size"] < table["parameters"]]
+    bound = table.drop_duplicates("size").sort_values("size")
+    ax.plot(bound["size"], bound["bound"], color=OTHER_COLOR, lw=1, ls="--", label="bound")
+    ax.axhline(table["typical"].iloc[0], color=OTHER_COLOR, lw=1, ls=":", label="median cosine of two prompts")
+    for name, (label, color, marker) in SKETCHES.items():
+        rows = table[table["kind"] == name].sort_values("size")
+        ax.plot(rows["size"], rows["error"], marker, color=color, ms=6, label=label, mfc="none", mew=1.6)
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log")
+    ax.set(xlabel="numbers kept of each gradient", ylabel="error of a cosine (root mean square)")
+    top_legend(ax)
+    return ax
+
+
+def predicted_and_measured(table: pd.DataFrame, ax: Axes | None = None, *, how: str = "importance",
+                           optimiser: str = "adam") -> Axes:
+    """Measured against predicted change of accuracy, in points; one point a set and step size, on the line if true.
+
+    ``table``: rows ``set, optimiser, predicted, {how}`` and their ``_low``, ``_high`` (``influence/steps``); ``how`` is
+    ``importance`` or ``fresh``. Bars are 95% bootstrap intervals over target prompts.
+    """
+    columns = [f"{name}{end}" for name in ("predicted", how) for end in ("", "_low", "_high")]
+    require(table, ("set", "optimiser", *columns))
+    rows = table[table["optimiser"] == optimiser]
+    ax = new_axes(ax, 3.8)
+    points = 100 * rows[columns]
+    ends = [min(0.0, points.to_numpy().min()), max(0.0, points.to_numpy().max())]
+    ax.plot(ends, ends, color=OTHER_COLOR, lw=1, ls="--")
+    ax.axhline(0, color=OTHER_COLOR, lw=0.6)
+    ax.axvline(0, color=OTHER_COLOR, lw=0.6)
+    for name, (label, color, marker) in SETS.items():
+        part = points[rows["set"] == name]
+        bars = [[part[column] - part[f"{column}_low"], part[f"{column}_high"] - part[column]]
+                for column in ("predicted", how)]
+        ax.errorbar(part["predicted"], part[how], xerr=bars[0], yerr=bars[1], fmt=marker, color=color, ms=6, lw=1.1,
+                    label=label)
+    ax.set(xlabel="predicted change of accuracy (points)", ylabel="measured change of accuracy (points)")
+    top_legend(ax)
     return ax

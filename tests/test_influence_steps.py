@@ -134,15 +134,19 @@ def test_the_step_test_runs_and_goes_on_where_it_stopped(tmp_path: Path) -> None
     told: list[str] = []
     given = dict(max_new_tokens=40, seed=0, work=tmp_path, say=told.append)
     before = flat(policy.model)
-    steps, prompts = run_step_test(policy, rows["rl"], rows["dev_id"], recipe, **given)
+    tables = run_step_test(policy, rows["rl"], rows["dev_id"], recipe, **given)
+    steps, prompts, differences = tables["steps"], tables["step_prompts"], tables["step_contrasts"]
     assert np.array_equal(flat(policy.model), before)
     assert list(steps["set"]) == ["high", "low"] * 2 and list(steps["optimiser"]) == ["sgd"] * 2 + ["adam"] * 2
     assert steps.groupby("optimiser")["train_accuracy"].nunique().eq(1).all()
     assert np.isfinite(steps[["predicted", "importance", "fresh", "effective"]]).all(axis=None)
     assert set(prompts["set"]) == {"", "high", "low"}
     (tmp_path / "step-adam-0.01-low.json").unlink()
-    again, _ = run_step_test(policy, rows["rl"], rows["dev_id"], recipe, **given)
-    pd.testing.assert_frame_equal(again, steps)
+    again = run_step_test(policy, rows["rl"], rows["dev_id"], recipe, **given)
+    pd.testing.assert_frame_equal(again["steps"], steps)
+    for row in differences.itertuples():
+        pair = steps[steps["optimiser"] == row.optimiser].set_index("set")[row.how]
+        assert row.value == pytest.approx(pair["high"] - pair["low"])
     with pytest.raises(ValueError, match="24 prompts, the step test needs 99"):
         run_step_test(policy, rows["rl"], rows["dev_id"], replace(recipe, train_prompts=99), **given)
     with pytest.raises(ValueError, match="is a training prompt too"):

@@ -69,7 +69,7 @@ def sketch(options: argparse.Namespace) -> None:
 
 
 def steps(options: argparse.Namespace) -> None:
-    """``steps.csv`` and ``step_prompts.csv``: :func:`bi.influence.step_test.run_step_test` for every arm and seed."""
+    """``steps.csv``, ``step_contrasts.csv``, ``step_prompts.csv``: :func:`bi.influence.step_test.run_step_test`."""
     from bi.influence.step_test import run_step_test
     from bi.training.policy import load_policy
 
@@ -79,7 +79,7 @@ def steps(options: argparse.Namespace) -> None:
     missing = [str(run.sft_model) for run in cells if not run.sft_model.is_dir()]
     if missing:
         raise ValueError(f"{missing[0]} does not exist; make it with `make reproduce PROFILE={profile.name}`")
-    frames: dict[str, list[pd.DataFrame]] = {"steps": [], "step_prompts": []}
+    frames: dict[str, list[pd.DataFrame]] = {}
     for run in cells:
         work = run.folder("step_test") / digest([recipe, profile.task, _fingerprint(run)])
         work.mkdir(parents=True, exist_ok=True)
@@ -87,8 +87,8 @@ def steps(options: argparse.Namespace) -> None:
             load_policy(run.sft_model), _prompts(profile, "rl", recipe.train_prompts, run.seed),
             _prompts(profile, "dev_id", recipe.select_prompts + recipe.target_prompts), recipe,
             max_new_tokens=profile.grpo_for(model).max_completion_length, seed=run.seed, work=work)
-        for name, table in zip(frames, found, strict=True):
-            frames[name].append(table.assign(arm=run.arm, seed=run.seed))
+        for name, table in found.items():
+            frames.setdefault(name, []).append(table.assign(arm=run.arm, seed=run.seed))
     for name, tables in frames.items():
         _write(name, pd.concat(tables, ignore_index=True), began, profile.name, seeds, recipe)
 

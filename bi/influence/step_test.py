@@ -38,6 +38,7 @@ from bi.recipes import StepTestRecipe
 from bi.training.rollouts import make_rollouts
 
 Rows = Sequence[Mapping[str, Any]]
+CHANGES = ("predicted", "importance", "fresh")
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ def predicted_changes_by_prompt(target: GroupGradients, train: GroupGradients) -
 
 
 def run_step_test(policy: Any, train: Rows, targets: Rows, recipe: StepTestRecipe, *, max_new_tokens: int, seed: int,
-                  work: Path, say: Callable[[str], None] = print) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The table of steps and the table of training prompts (:func:`training_sets`).
+                  work: Path, say: Callable[[str], None] = print) -> dict[str, pd.DataFrame]:
+    """Tables by name: ``steps``, ``step_contrasts`` (:func:`contrasts`) and ``step_prompts`` (:func:`training_sets`).
 
     One row of ``steps`` per set, optimiser and size; changes are means over the target prompts, in probability, with
     95% bootstrap intervals over them (``_low``, ``_high``): ``predicted``; ``importance`` and ``fresh``, measured
@@ -138,7 +139,7 @@ def run_step_test(policy: Any, train: Rows, targets: Rows, recipe: StepTestRecip
     """
     bench = prepare(policy, train, targets, recipe, max_new_tokens=max_new_tokens, seed=seed, work=work, say=say)
     sets, prompts = training_sets(bench, recipe)
-    rows = []
+    rows, changes = [], []
     for optimiser in recipe.optimisers:
         directions = {name: direction(bench.train, chosen, optimiser) for name, chosen in sets.items()}
         slope = predicted_changes(bench.select, directions["high"]).mean()
@@ -150,19 +151,40 @@ def run_step_test(policy: Any, train: Rows, targets: Rows, recipe: StepTestRecip
                 lr = gain / slope
                 place = work / f"step-{optimiser}-{gain:g}-{name}.json"
                 if not place.is_file():
-                    row = measure_step(policy, bench, lr * directions[name], recipe, seed)
-                    head = {"set": name, "optimiser": optimiser, "gain": gain, "lr": lr, "prompts": len(chosen),
-                            "train_accuracy": bench.train.mean[chosen].mean()}
+                    row, found = measure_step(policy, bench, lr * directions[name], recipe, seed)
+                    head = {"set": name, "optimiser": optimiser, "gain": gain}
+                    more = {"lr": lr, "prompts": len(chosen), "train_accuracy": bench.train.mean[chosen].mean()}
                     with atomic_write(place) as handle:
-                        json.dump(head | row, handle)
-                rows.append(json.loads(place.read_text(encoding="utf-8")))
+                        json.dump({"head": head, "row": more | row, "changes": found.to_dict("list")}, handle)
+                kept = json.loads(place.read_text(encoding="utf-8"))
+                rows.append(kept["head"] | kept["row"])
+                changes.append(pd.DataFrame(kept["changes"]).assign(**kept["head"]))
                 say("{optimiser} {set} {gain:g}: predicted {predicted:+.4f}, importance {importance:+.4f}, fresh "
                     "{fresh:+.4f}".format(**rows[-1]))
-    return pd.DataFrame(rows), prompts
+    differences = contrasts(pd.concat(changes, ignore_index=True), seed, recipe.bootstrap)
+    return {"steps": pd.DataFrame(rows), "step_contrasts": differences, "step_prompts": prompts}
 
 
-def measure_step(policy: Any, bench: Bench, shift: np.ndarray, recipe: StepTestRecipe, seed: int) -> dict[str, float]:
-    """Predict the change by ``shift``, move the policy, measure, and move it back: the numbers of one row."""
+def contrasts(changes: pd.DataFrame, seed: int, resamples: int) -> pd.DataFrame:
+    """High minus low: how much more the step on the set of high influence adds, paired by target prompt.
+
+    ``changes``: rows ``set, optimiser, gain, problem_id`` and the three changes. Rows ``optimiser, gain, how, value,
+    low, high, n`` with 95% bootstrap intervals over target prompts; ``how`` is ``predicted``, ``importance``, ``fresh``.
+    """
+    rows = []
+    for (optimiser, gain), part in changes.groupby(["optimiser", "gain"], sort=False):
+        wide = part.pivot(index="problem_id", columns="set", values=list(CHANGES))
+        for how in CHANGES:
+            i = bootstrap_mean((wide[how]["high"] - wide[how]["low"]).to_numpy(),
+                               numpy_stream(seed, "step contrast", how), resamples=resamples)
+            rows.append({"optimiser": optimiser, "gain": gain, "how": how, "value": i.value, "low": i.low,
+                         "high": i.high, "n": i.n})
+    return pd.DataFrame(rows)
+
+
+def measure_step(policy: Any, bench: Bench, shift: np.ndarray, recipe: StepTestRecipe,
+                 seed: int) -> tuple[dict[str, float], pd.DataFrame]:
+    """Predict the change by ``shift``, move the policy, measure, and move it back: a row, and the changes by prompt."""
     predicted = predicted_changes(bench.target, shift)
     with moved(policy, shift):
         weighted = importance_changes(policy, bench.stored, bench.rollouts)
@@ -182,4 +204,5 @@ def measure_step(policy: Any, bench: Bench, shift: np.ndarray, recipe: StepTestR
                                     ("independent", fresh["independent"], row["fresh"])):
         noise = variances.sum() / len(predicted) ** 2  # variance of the mean over these prompts
         row[f"needed_{name}"] = float(total * noise / (change / 4) ** 2) if change else float("inf")
-    return row
+    by_prompt = {name: np.asarray(values[name]) for name in CHANGES}
+    return row, pd.DataFrame({"problem_id": fresh["problem_id"], **by_prompt})
