@@ -169,7 +169,8 @@ def contrasts(changes: pd.DataFrame, seed: int, resamples: int) -> pd.DataFrame:
     """High minus low: how much more the step on the set of high influence adds, paired by target prompt.
 
     ``changes``: rows ``set, optimiser, gain, problem_id`` and the three changes. Rows ``optimiser, gain, how, value,
-    low, high, n`` with 95% bootstrap intervals over target prompts; ``how`` is ``predicted``, ``importance``, ``fresh``.
+    low, high, n`` with 95% bootstrap intervals over target prompts; ``how`` is ``predicted``, ``importance`` or
+    ``fresh``.
     """
     rows = []
     for (optimiser, gain), part in changes.groupby(["optimiser", "gain"], sort=False):
