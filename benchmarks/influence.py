@@ -323,7 +323,7 @@ def main() -> None:
     parser.add_argument("--prompt", type=int, default=128)
     parser.add_argument("--longest", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--write", action="store_true", help="into results/influence, rows of this size replaced")
+    parser.add_argument("--write", action="store_true", help="into results/influence, rows of this shape replaced")
     options = parser.parse_args()
     torch.set_num_threads(1)
     wanted = [name for name in options.only.split(",") if name in METHODS]
@@ -333,7 +333,7 @@ def main() -> None:
     began = time.monotonic()
     table = compare(job, names, options.rounds).assign(
         size=options.size, parameters=sum(p.numel() for p in job.model.parameters()), queries=options.queries,
-        rollouts=options.rollouts)
+        rollouts=options.rollouts, prompt=options.prompt, longest=options.longest)
     print(table.to_string(index=False))
     on_gpu = pd.DataFrame([calculated("100 M", 1e8, 12, 768), calculated("1.5 B", 1.54e9, 28, 1536)])
     print(on_gpu.to_string(index=False))
@@ -349,7 +349,8 @@ def write(table: pd.DataFrame, on_gpu: pd.DataFrame, options: argparse.Namespace
     place = ROOT / "results" / "influence" / "benchmark.csv"
     if place.is_file():
         old = pd.read_csv(place)
-        table = pd.concat([old[old["size"] != options.size], table], ignore_index=True)
+        again = (old[["size", "prompt", "longest"]] == [options.size, options.prompt, options.longest]).all(axis=1)
+        table = pd.concat([old[~again], table], ignore_index=True)
     facts = provenance("any", [0], digest(vars(options)), wall_s, root=ROOT)
     more = {name: importlib.metadata.version(name) for name in MODULES if importlib.util.find_spec(MODULES[name])}
     facts["libraries"] = library_versions() | more

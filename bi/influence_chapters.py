@@ -8,6 +8,7 @@ import pandas as pd
 
 from bi.evaluation.verdicts import Estimate
 
+SHAPE = "parameters, tokens of prompt + completion"
 METHODS = {
     "loop": "a backward pass a rollout", "plain": "a backward pass a group", "shared": "and the prompt encoded once",
     "bfloat16": "and bfloat16 passes", "sketch": "float32, sketched", "traker": "traker", "kronfluence": "kronfluence",
@@ -47,12 +48,13 @@ def measuring_facts(bias: pd.DataFrame, sketch: pd.DataFrame, benchmark: pd.Data
 def benchmark_rows(benchmark: pd.DataFrame) -> pd.DataFrame:
     """The table of methods as it is shown: model, method, speed, error, share of the floor, all as texts."""
     return pd.DataFrame({
-        "model": [f"{count / 1e6:.1f} M parameters" for count in benchmark["parameters"]],
+        SHAPE: [f"{row.parameters / 1e6:.1f} M, {row.prompt} + {row.longest // 2} to {row.longest}"
+                for row in benchmark.itertuples()],
         "method": benchmark["method"].map(METHODS),
         "speed (loop = 1)": [f"{ratio:.2f}" for ratio in benchmark["ratio"]],
         "largest error of a cosine": [f"{error:.0e}" for error in benchmark["error"]],
         "share of the floor": [f"{100 * share:.0f} %" for share in benchmark["floor_share"]],
-    }).set_index("model")
+    }).set_index(SHAPE)
 
 
 def step_facts(steps: pd.DataFrame, contrasts: pd.DataFrame, prompts: pd.DataFrame) -> dict[str, Any]:

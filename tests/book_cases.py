@@ -132,8 +132,9 @@ def _influence_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
                            for k in (1024, 4096)],
                           columns=["kind", "size", "error", "bound", "typical", "parameters", "n"])
     methods = ("loop", "plain", "shared", "bfloat16", "sketch", "traker", "kronfluence", "dattri")
-    benchmark = pd.DataFrame([(m, 1.5, 2.0, 1e-7, 0.5, 900_000, 3) for m in methods],
-                             columns=["method", "ratio", "against_shared", "error", "floor_share", "parameters", "n"])
+    benchmark = pd.DataFrame([(m, 1.5, 2.0, 1e-7, 0.5, 900_000, 3, 128, 128) for m in methods],
+                             columns=["method", "ratio", "against_shared", "error", "floor_share", "parameters", "n",
+                                      "prompt", "longest"])
     steps = [{"set": name, "optimiser": optimiser, "gain": gain, "arm": "bridge", "seed": 0, "n": 40, "prompts": 9,
               "train_accuracy": 0.4, "effective": 0.9, "same": 0.9,
               **{f"needed_{how}": 1000.0 for how in ("importance", "fresh", "independent")},
