@@ -16,6 +16,7 @@ from bi.commands.door import Door
 from bi.commands.evaluate import evaluate
 from bi.commands.inject import inject
 from bi.commands.measure import influence, rollouts
+from bi.commands.step_test import step_test
 from bi.commands.sweep import sweep
 from bi.commands.train import grpo, sft
 
@@ -54,6 +55,7 @@ COMMANDS = {
     "sft": (sft, "Fine-tune a checkpoint on chains of thought."),
     "rollouts": (rollouts, "Sample completions of prompts and judge them."),
     "influence": (influence, "Measure what one gradient step would do."),
+    "step-test": (step_test, "Take real steps and compare with the prediction."),
     "grpo": (grpo, "Train a checkpoint by reinforcement learning."),
     "eval": (evaluate, "Turn rollouts into numbers with intervals."),
     "base": (base, "Train a base model of the book anew."),

@@ -57,6 +57,19 @@ def benchmark_rows(benchmark: pd.DataFrame) -> pd.DataFrame:
     }).set_index(SHAPE)
 
 
+def gpu_rows(calculated: pd.DataFrame) -> pd.DataFrame:
+    """The calculated cost of large models as it is shown: one column a model, all as texts."""
+    rows = {
+        "passes through the model (PFLOP)": [f"{x:.2f}" for x in calculated["passes_pflop"]],
+        "Gram product (PFLOP)": [f"{x:.3f}" for x in calculated["gram_pflop"]],
+        "time (s)": [f"{x:.1f}" for x in calculated["seconds"]],
+        "weights (GB)": [f"{x:.1f}" for x in calculated["weights_gb"]],
+        "gradients of all prompts (GB)": [f"{x:.0f}" for x in calculated["rows_gb"]],
+        "the same, sketched (GB)": [f"{x:.2f}" for x in calculated["sketched_rows_gb"]],
+    }
+    return pd.DataFrame(rows, index=[f"{name} parameters" for name in calculated["model"]]).T
+
+
 def step_facts(steps: pd.DataFrame, contrasts: pd.DataFrame, prompts: pd.DataFrame) -> dict[str, Any]:
     """Numbers of the chapter on the step test; ``steps`` etc. are the tables of ``results/influence``.
 
@@ -68,7 +81,8 @@ def step_facts(steps: pd.DataFrame, contrasts: pd.DataFrame, prompts: pd.DataFra
     verdict = "supported" if (last["low"] > 0).all() else "contradicted" if (last["high"] < 0).any() else "undecided"
     facts: dict[str, Any] = {"verdict": verdict, "n_checkpoints": len(steps[["arm", "seed"]].drop_duplicates()),
                              "n_steps": len(steps), "n_targets": steps["n"].max(), "n_set": steps["prompts"].median(),
-                             "n_contrasts": len(last), "n_train": len(prompts), "largest": 100 * largest}
+                             "n_contrasts": len(last), "n_train": len(prompts), "largest": 100 * largest,
+                             "smallest": 100 * contrasts["gain"].min()}
     for how in ("importance", "fresh"):
         inside = (steps[f"gap_{how}_low"] <= 0) & (steps[f"gap_{how}_high"] >= 0)
         facts |= {f"inside_{how}": int(inside.sum()), f"slope_{how}": _slope(steps["predicted"], steps[how])}

@@ -126,7 +126,7 @@ class StepTestRecipe:
     target_prompts: int = 128
     predict_rollouts: int = 32
     measure_rollouts: int = 64
-    gains: tuple[float, ...] = (0.005, 0.01, 0.02, 0.04)
+    gains: tuple[float, ...] = (0.01, 0.02, 0.04)
     optimisers: tuple[str, ...] = ("sgd", "adam")
     share: float = 1 / 3
     bootstrap: int = 2000

@@ -144,7 +144,9 @@ def _influence_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
              for optimiser in ("sgd", "adam") for gain in (0.01, 0.04) for name in ("high", "low")]
     contrasts = [(o, gain, how, 2 * gain, gain, 3 * gain, 40, "bridge", 0) for o in ("sgd", "adam")
                  for gain in (0.01, 0.04) for how in ("predicted", "importance", "fresh")]
-    return {"bias": bias, "sketch": sketch, "benchmark": benchmark, "steps": pd.DataFrame(steps),
+    gpu = pd.DataFrame([("1 B", 1.0, 0.1, 2.0, 2.0, 300.0, 0.3)], columns=[
+        "model", "passes_pflop", "gram_pflop", "seconds", "weights_gb", "rows_gb", "sketched_rows_gb"])
+    return {"bias": bias, "sketch": sketch, "benchmark": benchmark, "benchmark_gpu": gpu, "steps": pd.DataFrame(steps),
             "step_contrasts": pd.DataFrame(contrasts, columns=["optimiser", "gain", "how", "value", "low", "high", "n",
                                                                "arm", "seed"]),
             "step_prompts": pd.DataFrame({"problem_id": ["a", "b"], "n": 16, "correct": [3, 4], "score": 0.1})}

@@ -18,7 +18,7 @@ from bi.recipes import get_profile
 COLUMNS = ["id", "problem_id", "task", "arm", "wording", "prompt", "completion", "answer", "n_ops", "n_reflection",
            "n_analysis", "n_subgoal"]
 SMOKE = ("--profile", "smoke")
-STAGES = ("data", "inject", "sft", "rollouts", "influence", "grpo", "eval", "base", "sweep")
+STAGES = ("data", "inject", "sft", "rollouts", "influence", "step-test", "grpo", "eval", "base", "sweep")
 
 
 def bi(*words: object):
@@ -262,6 +262,15 @@ def test_influence_takes_its_options_or_says_what_it_takes(corridor: Path, tmp_p
                         (("--parameters", "last:9"), "the model has")):
         result = bi(*given, "--overwrite", *words)
         assert result.exit_code == 2 and told in result.stderr, result.stderr
+
+
+def test_the_step_test_says_what_it_lacks_before_any_work(corridor: Path, tmp_path: Path) -> None:
+    given = ("step-test", corridor / "sft", "--train", corridor / "rl.jsonl", *SMOKE, "--out", tmp_path / "x")
+    few = bi(*given, "--target", corridor / "rl.jsonl")
+    assert few.exit_code == 2 and "8 prompts, the step test needs 16" in few.stderr
+    same = bi(*given, "--target", corridor / "rl.jsonl", "--train-prompts", 8)
+    assert same.exit_code == 2 and "is a training prompt too" in same.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_finished_run_is_not_run_again_and_another_does_not_replace_it(corridor: Path, base: Path) -> None:

@@ -17,6 +17,11 @@ PASS_TOKENS = {"cpu": 48, "cuda": 4096}
 """What a pass through the model costs beside its tokens, in tokens: a GPU wants few large passes, a CPU no padding."""
 
 
+def pass_tokens(model: nn.Module) -> int:
+    """:data:`PASS_TOKENS` where the model is."""
+    return PASS_TOKENS.get(next(model.parameters()).device.type, PASS_TOKENS["cuda"])
+
+
 def batch_sizes(lengths: Sequence[int], most: int, overhead: int) -> list[int]:
     """How to cut rows of ascending ``lengths`` into batches of at most ``most`` rows, at the least cost.
 
@@ -94,8 +99,7 @@ class WeightedGradient:
 
     def _micro_batches(self, completions: Sequence[Sequence[int]], used: np.ndarray) -> Iterator[list[int]]:
         order = sorted(np.flatnonzero(used).tolist(), key=lambda i: len(completions[i]))
-        overhead = PASS_TOKENS.get(self.buffer.device.type, PASS_TOKENS["cuda"])
-        sizes = batch_sizes([len(completions[i]) for i in order], self.micro_batch_size, overhead)
+        sizes = batch_sizes([len(completions[i]) for i in order], self.micro_batch_size, pass_tokens(self.model))
         for begin, size in zip(np.cumsum([0, *sizes]), sizes, strict=False):
             yield order[begin : begin + size]
 

@@ -23,6 +23,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from bi.influence.backward import batch_sizes, pass_tokens
 from bi.influence.gradients import GroupGradients
 from bi.influence.groups import RolloutGroup, check_groups
 from bi.influence.kernel import gram
@@ -70,8 +71,8 @@ def sequence_logprobs(policy: Any, rollouts: pd.DataFrame, *, temperature: float
             prefix = SharedPrefix(model, group.prompt, temperature) if share else None
             order = np.argsort(group.lengths, kind="stable")
             values = np.empty(len(order))
-            for begin in range(0, len(order), micro_batch_size):
-                rows = order[begin : begin + micro_batch_size]
+            sizes = batch_sizes(group.lengths[order].tolist(), micro_batch_size, pass_tokens(model))
+            for rows in np.split(order, np.cumsum(sizes)[:-1]):
                 batch = [group.completions[i] for i in rows]
                 values[rows] = _sums(model, prefix, group.prompt, batch, temperature)
             result.append((group, values))
