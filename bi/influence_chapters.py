@@ -48,8 +48,8 @@ def measuring_facts(bias: pd.DataFrame, sketch: pd.DataFrame, benchmark: pd.Data
 def benchmark_rows(benchmark: pd.DataFrame) -> pd.DataFrame:
     """The table of methods as it is shown: model, method, speed, error, share of the floor, all as texts."""
     return pd.DataFrame({
-        SHAPE: [f"{row.parameters / 1e6:.1f} M, {row.prompt} + {row.longest // 2} to {row.longest}"
-                for row in benchmark.itertuples()],
+        SHAPE: [f"{count / 1e6:.1f} M, {prompt} + {longest // 2} to {longest}" for count, prompt, longest in
+                benchmark[["parameters", "prompt", "longest"]].astype(int).to_numpy().tolist()],
         "method": benchmark["method"].map(METHODS),
         "speed (loop = 1)": [f"{ratio:.2f}" for ratio in benchmark["ratio"]],
         "largest error of a cosine": [f"{error:.0e}" for error in benchmark["error"]],

@@ -34,8 +34,9 @@ def step_test(
     """Take real optimiser steps and compare the change of held-out accuracy with the one that co-influence predicts.
 
     Training prompts are sorted into a set of high and a set of low influence with the same rollout accuracies; a step
-    is taken on each, by gradient ascent and by Adam, in several sizes. --out gets steps.csv, step_contrasts.csv (high minus low),
-    step_prompts.csv and steps.png. The checkpoint is not changed. A run that was stopped goes on where it was.
+    is taken on each, by gradient ascent and by Adam, in several sizes. --out gets steps.csv, step_contrasts.csv (high
+    minus low), step_prompts.csv and steps.png. The checkpoint is not changed. A run that was stopped goes on where it
+    was.
 
     \b
     bi step-test runs/sft --train runs/rl.jsonl --target runs/dev.jsonl --out runs/steps
