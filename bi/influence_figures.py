@@ -35,12 +35,14 @@ def influence_by_prompt(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     bootstrap interval of the mean over training prompts; dots are spread vertically to be told apart.
     """
     require(table, ("target", "train_id", "accuracy", "objective"))
-    unit = "accuracy" if np.isfinite(table["accuracy"]).all() else "objective"
+    unit = "accuracy" if np.isfinite(table["accuracy"]).any() else "objective"
     targets = list(dict.fromkeys(table["target"]))
     ax = new_axes(ax, 1.0 + 0.75 * len(targets))
     ax.axvline(0, color=OTHER_COLOR, lw=0.8)
     for level, target in enumerate(targets):
-        values = table.loc[table["target"] == target, unit].to_numpy()
+        values = table.loc[table["target"] == target, unit].dropna().to_numpy()
+        if not len(values):  # one prompt, and pairs of a prompt with itself left out
+            continue
         heights = level + 0.5 * (np.argsort(np.argsort(values, kind="stable")) * 0.618 % 1 - 0.5)
         ax.plot(values, heights, "o", color=OTHER_COLOR, ms=3, alpha=0.6)
         mean = bootstrap_mean(values, numpy_stream("figure", target), unit="training prompts")
@@ -76,7 +78,7 @@ def estimator_bias(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xticks(sizes, [str(size) for size in sizes])
     ax.minorticks_off()
     ax.set_ylim(bottom=0)
-    ax.set(xlabel="rollouts of a prompt", ylabel="estimated influence / true influence")
+    ax.set(xlabel="rollouts of a prompt", ylabel="estimated / true influence")
     top_legend(ax)
     return ax
 
@@ -92,13 +94,17 @@ def sketch_error(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     table = table[table["size"] < table["parameters"]]
     bound = table.drop_duplicates("size").sort_values("size")
     ax.plot(bound["size"], bound["bound"], color=OTHER_COLOR, lw=1, ls="--", label="bound")
-    ax.axhline(table["typical"].iloc[0], color=OTHER_COLOR, lw=1, ls=":", label="median cosine of two prompts")
+    ax.axhline(table["typical"].iloc[0], color=OTHER_COLOR, lw=1, ls=":", label="median cosine")
     for name, (label, color, marker) in SKETCHES.items():
         rows = table[table["kind"] == name].sort_values("size")
         ax.plot(rows["size"], rows["error"], marker, color=color, ms=6, label=label, mfc="none", mew=1.6)
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
-    ax.set(xlabel="numbers kept of each gradient", ylabel="error of a cosine (root mean square)")
+    low, high = ax.get_ylim()
+    ticks = [step * 10.0**power for power in range(-7, 1) for step in (1, 2, 5) if low <= step * 10.0**power <= high]
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set(xlabel="numbers kept of each gradient", ylabel="error of a cosine")
     top_legend(ax)
     return ax
 

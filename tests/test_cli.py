@@ -249,16 +249,18 @@ def test_influence_names_its_targets_after_their_files(corridor: Path) -> None:
     assert (corridor / "influence" / "influence.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_influence_takes_its_options_or_says_what_it_takes(corridor: Path, tmp_path: Path) -> None:
+def test_influence_takes_its_options_or_says_what_it_takes(corridor: Path, base: Path, tmp_path: Path) -> None:
     import pandas as pd
 
     given = ("influence", corridor / "sft", corridor / "train.parquet", *SMOKE, "--out", tmp_path / "x")
     succeed(*given, "--adam", "fresh", "--scheme", "rloo", "--estimator", "distinct", "--parameters", "last:1")
     table = pd.read_csv(tmp_path / "x" / "influence.csv")
     assert set(table["estimator"]) == {"distinct"} and "momentum_accuracy" in set(table["metric"])
+    succeed(*given, "--overwrite", "--kl", 0.1, "--reference", base, "--sketch", 256)
+    assert "mean_accuracy" not in set(pd.read_csv(tmp_path / "x" / "influence.csv")["metric"])
     for words, told in ((("--adam", corridor / "sft"), "holds no optimizer.pt"),
                         (("--estimator", "best"), "choose one of halves"), (("--scheme", "ppo"), "scheme 'ppo'"),
-                        (("--sketch", 64, "--adam", "fresh"), "leave out the sketch"),
+                        (("--sketch", 64, "--adam", "fresh"), "leave out the sketch"), (("--kl", 0.1), "needs both"),
                         (("--parameters", "last:9"), "the model has")):
         result = bi(*given, "--overwrite", *words)
         assert result.exit_code == 2 and told in result.stderr, result.stderr

@@ -81,6 +81,10 @@ def influence(
     length_norm: Annotated[str, typer.Option(
         metavar="none|sequence|token", help="What a completion's gradient is divided by; only 'none' has accuracy "
                                             "units.")] = "none",
+    kl: Annotated[float, typer.Option(
+        min=0, help="Weight of the KL term, with --reference; there are no accuracy units then.")] = 0.0,
+    reference: Annotated[str | None, typer.Option(
+        metavar="FOLDER|NAME", help="The policy that the KL term holds on to.")] = None,
     adam: Annotated[str | None, typer.Option(
         metavar="FOLDER", help="Use Adam's inner product, with the optimiser state in this training checkpoint, or "
                                f"'{FRESH}': the state before the first step.")] = None,
@@ -108,11 +112,14 @@ def influence(
     Field("step size", above=True).check("lr", lr := lr if lr is not None else recipe.grpo.learning_rate)
     check_folder_out(out, overwrite=overwrite, mark=TABLE)
     check_choice("--estimator", estimator, ("halves", "distinct", "naive"))
+    if (kl > 0) != (reference is not None):
+        raise ValueError(f"--kl is {kl:g} and --reference {reference!r}; a KL term needs both, no KL term neither")
     prepare_torch()
     from bi.influence.advantages import Weighting
     from bi.training.rollouts import load_rollouts
 
-    weighting = Weighting(scheme=scheme, std=std, length_norm=length_norm, temperature=recipe.grpo.temperature)
+    weighting = Weighting(scheme=scheme, std=std, length_norm=length_norm, kl=kl,
+                          temperature=recipe.grpo.temperature)
 
     train = load_rollouts(rollouts)
     targets = {name: load_rollouts(path) for name, path in names_of(target or [], "--target").items()}
@@ -131,6 +138,7 @@ def influence(
         check_origin(policy, table, path)
     report = influence_report(policy, train, targets, lr=lr, seed=seed, resamples=recipe.influence.bootstrap,
                               parameters=chosen, estimator=estimator, weighting=weighting, adam=state,
+                              reference=load_policy(reference) if reference else None,
                               sketch=Sketch(size=sketch, seed=seed) if sketch else None,
                               progress=count_up("prompt gradients"))
     with atomic_folder(out) as folder:

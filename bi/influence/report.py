@@ -41,8 +41,9 @@ class InfluenceReport:
 
 def influence_report(policy: Any, train: pd.DataFrame, targets: Mapping[str, pd.DataFrame] | None = None, *, lr: float,
                      seed: int, estimator: Estimator = "halves", weighting: Weighting | None = None,
-                     parameters: str | None = None, sketch: Sketch | None = None, adam: AdamState | None = None,
-                     autocast: torch.dtype | None = None, micro_batch_size: int = 16, resamples: int = 2000,
+                     parameters: str | None = None, reference: Any = None, sketch: Sketch | None = None,
+                     adam: AdamState | None = None, autocast: torch.dtype | None = None,
+                     micro_batch_size: int = 16, resamples: int = 2000,
                      progress: Callable[[int, int], None] | None = None) -> InfluenceReport:
     """Per-step influence of the prompts of ``train`` on themselves (target ``train``) and on each table of ``targets``.
 
@@ -65,8 +66,9 @@ def influence_report(policy: Any, train: pd.DataFrame, targets: Mapping[str, pd.
     step: AdamStep | None = None
     for name, rollouts in tables.items():
         gradients = group_gradients(
-            policy, rollouts, split="halves", weighting=weighting, parameters=parameters, sketch=sketch,
-            autocast=autocast, micro_batch_size=micro_batch_size, progress=_shifted(progress, done, total))
+            policy, rollouts, split="halves", weighting=weighting, parameters=parameters, reference=reference,
+            sketch=sketch, autocast=autocast, micro_batch_size=micro_batch_size,
+            progress=_shifted(progress, done, total))
         done += len(gradients.ids)
         source = source or gradients
         if adam is not None and step is None:
