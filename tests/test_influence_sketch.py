@@ -27,12 +27,12 @@ def unit_rows(cosine: float, length: int, rng: np.random.Generator) -> np.ndarra
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("cosine", [0.0, 0.6])
 def test_sketched_cosines_are_unbiased_with_the_stated_error(kind: str, cosine: float) -> None:
-    size, draws = 64, 400
+    size, draws = 64, 250
     rows = unit_rows(cosine, 1000, numpy_stream(0, "sketch", cosine > 0))
     products = np.array([np.prod(Sketch(kind, size, seed)(rows), axis=0).sum() for seed in range(draws)])
     bound = Sketch(kind, size).standard_error(cosine)
     assert products.mean() == pytest.approx(cosine, abs=4 * bound / np.sqrt(draws))
-    assert products.std() < 1.15 * bound
+    assert products.std() < 1.2 * bound
     assert products.std() > 0.8 * bound  # the bound is no idle one for spread-out rows
     assert np.mean(np.abs(products - cosine) > 3 * bound) < 1 / 9  # Chebyshev
 
@@ -41,8 +41,8 @@ def test_the_error_bound_holds_for_rows_in_one_place() -> None:
     """A map with fixed cells would fail here: all of both rows lies where the cells of two blocks could coincide."""
     rows = np.zeros((2, 640))
     rows[0, 10], rows[1, 10 + 64] = 1.0, 1.0  # the same place in two blocks
-    met = [np.abs(np.prod(Sketch("fold", 64, seed)(rows), axis=0).sum()) > 0 for seed in range(800)]
-    assert np.mean(met) == pytest.approx(1 / 64, abs=0.016)
+    met = [np.abs(np.prod(Sketch("fold", 64, seed)(rows), axis=0).sum()) > 0 for seed in range(400)]
+    assert np.mean(met) == pytest.approx(1 / 64, abs=0.025)
 
 
 @pytest.mark.parametrize("kind", KINDS)
