@@ -136,7 +136,7 @@ def _influence_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
                              columns=["method", "ratio", "against_shared", "error", "floor_share", "parameters", "n",
                                       "prompt", "longest"])
     steps = [{"set": name, "optimiser": optimiser, "gain": gain, "arm": "bridge", "seed": 0, "n": 40, "prompts": 9,
-              "train_accuracy": 0.4, "effective": 0.9, "same": 0.9,
+              "train_accuracy": 0.4, "effective": 0.9, "same": 0.9, "step_norm": 0.1,
               **{f"needed_{how}": 1000.0 for how in ("importance", "fresh", "independent")},
               **{f"{what}{end}": (gain if name == "high" else -gain) + shift + 1e-4 * rng.random()
                  for what in ("predicted", "importance", "fresh", "gap_importance", "gap_fresh")

@@ -2,7 +2,7 @@
 
     python -m workflow.influence_tables bias      # estimators on an enumerable policy; two minutes
     python -m workflow.influence_tables sketch    # sketches of the base model's gradients; two minutes
-    python -m workflow.influence_tables steps     # predicted against measured changes; an hour a checkpoint on one core
+    python -m workflow.influence_tables steps     # predicted against measured changes; 20 minutes a checkpoint
     python -m workflow.influence_tables steps --profile cpu --arms vanilla,bridge --seeds 0,1
 
 ``steps`` starts from the checkpoints that ``make reproduce`` has left in ``runs/`` and keeps what it has sampled and
@@ -90,7 +90,8 @@ def steps(options: argparse.Namespace) -> None:
         for name, table in found.items():
             frames.setdefault(name, []).append(table.assign(arm=run.arm, seed=run.seed))
     for name, tables in frames.items():
-        _write(name, pd.concat(tables, ignore_index=True), began, profile.name, seeds, recipe)
+        _write(name, pd.concat(tables, ignore_index=True), began, profile.name, seeds, recipe,
+               checkpoints={f"{run.arm} {run.seed}": _fingerprint(run) for run in cells})
 
 
 def _fingerprint(run: Run) -> str:
@@ -106,8 +107,9 @@ def _prompts(profile: Any, split: str, count: int, seed: int = 0) -> list[dict[s
     return [prompt_row(problem, profile.task) for problem in build_problems(profile.task, split, count, seed)]
 
 
-def _write(name: str, table: pd.DataFrame, began: float, profile: str, seeds: list[int], recipe: Any) -> None:
-    facts = provenance(profile, seeds, digest(recipe), time.monotonic() - began, root=ROOT)
+def _write(name: str, table: pd.DataFrame, began: float, profile: str, seeds: list[int], recipe: Any,
+           **more: Any) -> None:
+    facts = provenance(profile, seeds, digest(recipe), time.monotonic() - began, root=ROOT, **more)
     print(write_table(PLACE / f"{name}.csv", table, facts).relative_to(ROOT))
 
 
