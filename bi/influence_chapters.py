@@ -97,7 +97,8 @@ def step_facts(steps: pd.DataFrame, contrasts: pd.DataFrame, prompts: pd.DataFra
         facts[f"needed_{how}"] = f"{one[f'needed_{how}'].median():,.0f}"
     wide = steps[steps["gain"] == largest]
     norms = wide[wide["optimiser"] == "adam"].groupby("set")["step_norm"].mean()
-    facts |= {"norms": float(norms["high"] / norms["low"]), "effective": wide["effective"].mean(), "same": 100 * wide["same"].mean(),
+    facts |= {"norms": float(norms["high"] / norms["low"]), "effective": wide["effective"].mean(),
+              "same": 100 * wide["same"].mean(),
               "accuracy_sets": steps["train_accuracy"].mean(), "one": 100 * one["gain"].iloc[0]}
     return facts
 
