@@ -38,8 +38,9 @@ def measuring_facts(bias: pd.DataFrame, sketch: pd.DataFrame, benchmark: pd.Data
         facts |= {f"{name}_size": int(row["size"]), f"{name}_error": float(row["error"])}
     smallest = benchmark[benchmark["parameters"] == benchmark["parameters"].min()].set_index("method")
     facts |= {f"{name}_times": smallest.loc[name, "against_shared"]
-              for name in ("loop", "traker", "kronfluence", "dattri")}
-    facts["loop_error"] = smallest.loc["shared", "error"]
+              for name in ("traker", "kronfluence", "dattri")}
+    ours = benchmark.loc[benchmark["method"] == "shared"]
+    facts |= {"loop_error": ours["error"].max(), "loop_least": ours["ratio"].min(), "loop_most": ours["ratio"].max()}
     facts["benchmark_parameters"] = " and ".join(f"{count / 1e6:.1f} million parameters"
                                                  for count in sorted(benchmark["parameters"].unique()))
     return facts
@@ -97,7 +98,9 @@ def step_facts(steps: pd.DataFrame, contrasts: pd.DataFrame, prompts: pd.DataFra
         facts[f"needed_{how}"] = f"{one[f'needed_{how}'].median():,.0f}"
     wide = steps[steps["gain"] == largest]
     norms = wide[wide["optimiser"] == "adam"].groupby("set")["step_norm"].mean()
-    facts |= {"norms": float(norms["high"] / norms["low"]), "effective": wide["effective"].mean(),
+    facts |= {"below": int((wide["gap_importance"] < 0).sum()), "n_wide": len(wide),
+              "gap_wide": f"{100 * wide['gap_importance'].mean():+.1f}".replace("-", "\u2212"),
+              "norms": float(norms["high"] / norms["low"]), "effective": wide["effective"].mean(),
               "same": 100 * wide["same"].mean(),
               "accuracy_sets": steps["train_accuracy"].mean(), "one": 100 * one["gain"].iloc[0]}
     return facts
