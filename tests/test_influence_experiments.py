@@ -19,6 +19,7 @@ from bi.influence.backward import batch_sizes
 from bi.influence.enumerable import PROMPTS, enumerable_policy
 from bi.influence.experiments import bias_table, sketch_table
 from bi.influence_chapters import benchmark_rows, gpu_rows, measuring_facts, step_facts
+from workflow import influence_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -53,6 +54,12 @@ def test_the_published_bias_table_shows_an_excess_of_the_naive_estimate_alone() 
     others = table[table["estimator"] != "naive"]
     assert (naive["low"] > 1).all() and naive["value"].is_monotonic_decreasing
     assert ((others["low"] < 1) & (others["high"] > 1)).all()
+
+
+def test_the_step_test_of_the_book_names_the_checkpoint_that_it_lacks(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert influence_tables.main(["steps", "--arms", "bridge", "--runs", str(tmp_path)]) == 2
+    assert "sft/model does not exist; make it with `make reproduce PROFILE=cpu`" in capsys.readouterr().err
 
 
 def test_sketch_errors_are_within_their_bound() -> None:

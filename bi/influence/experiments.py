@@ -12,7 +12,7 @@ import pandas as pd
 from bi.evaluation.intervals import numpy_stream, percentile_interval
 from bi.influence.advantages import Weighting
 from bi.influence.enumerable import EnumerablePolicy, enumerable_policy
-from bi.influence.gradients import GroupGradients, group_gradients
+from bi.influence.gradients import group_gradients
 from bi.influence.kernel import cosine_gram, gram
 from bi.influence.per_step import Estimator, accuracy_matrix, per_step_influence
 from bi.influence.sketch import Kind, Sketch
@@ -98,8 +98,3 @@ def sketch_table(policy: Any, rollouts: pd.DataFrame, sizes: Sequence[int], seed
                           "worst": np.abs(errors).max(), "typical": np.median(np.abs(exact[apart])),
                           "share": np.median(spent) / cost, "parameters": rows.shape[1], "n": np.size(errors)})
     return pd.DataFrame(found)
-
-
-def gradients_agree(first: GroupGradients, second: GroupGradients) -> float:
-    """Largest difference of two sets of gradients, relative to the largest entry of the first."""
-    return float(np.abs(first.full() - second.full()).max() / np.abs(first.full()).max())
