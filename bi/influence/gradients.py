@@ -101,7 +101,7 @@ def group_gradients(policy: Any, rollouts: pd.DataFrame, *, split: Split = "none
 
     The right-hand side equals (1/N) sum_i A_i grad log pi(o_i|q), so one backward pass through the contrast
     sum_i w_i log pi(o_i|q), with the weights of ``weighting``, gives it without any gradient of a single rollout.
-    ``split="halves"`` or ``"outcomes"`` keeps two parts at nearly the same cost (each rollout is passed once, the prompt
+    ``split="halves"`` or ``"outcomes"`` keeps two parts at nearly the same cost (a rollout is passed once, the prompt
     once a part).
     Prompts whose rewards are all equal get the zero gradient without a backward pass (unless there is a KL term) and
     are counted.
