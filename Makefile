@@ -85,8 +85,8 @@ distclean: clean ## Remove .venv and every run as well
 
 lock: $(STAMP) ## Work out constraints.txt and environment.yml anew from pyproject.toml (maintainers)
 	@cp constraints.txt .constraints.new
-	@$(or $(shell command -v uv),.venv/bin/uv) pip compile -q --all-extras --universal --no-header --no-annotate \
-	  $(ARGS) -o .constraints.new pyproject.toml
+	@$(or $(shell command -v uv),.venv/bin/uv) pip compile -q --universal --no-header --no-annotate \
+	  --extra book --extra dev --extra browser $(ARGS) -o .constraints.new pyproject.toml
 	@{ sed -n '/^#/p' constraints.txt; grep -v -E "$(ELSEWHERE)" .constraints.new; } > .constraints.all
 	@mv .constraints.all constraints.txt && rm .constraints.new
 	@{ sed '/- pip:/q' environment.yml; sed -n 's/^[a-zA-Z]/      - &/p' constraints.txt; echo '      - -e .'; } \

@@ -17,6 +17,7 @@ from bi.commands.evaluate import evaluate
 from bi.commands.inject import inject
 from bi.commands.measure import influence, rollouts
 from bi.commands.select import select
+from bi.commands.step_test import step_test
 from bi.commands.sweep import sweep
 from bi.commands.train import grpo, sft
 
@@ -56,6 +57,7 @@ COMMANDS = {
     "rollouts": (rollouts, "Sample completions of prompts and judge them."),
     "select": (select, "Keep the prompts that a checkpoint solves sometimes."),
     "influence": (influence, "Measure what one gradient step would do."),
+    "step-test": (step_test, "Take real steps and compare with the prediction."),
     "grpo": (grpo, "Train a checkpoint by reinforcement learning."),
     "eval": (evaluate, "Turn rollouts into numbers with intervals."),
     "base": (base, "Train a base model of the book anew."),

@@ -18,11 +18,21 @@ UNMEASURED = "not measured yet"
 
 
 def read_table(results_dir: str | Path, name: str) -> pd.DataFrame:
-    """The table ``name`` of a results folder; ``ValueError`` naming the file and the remedy where it is missing."""
-    path = Path(results_dir) / f"{name}.csv"
+    """The table ``name`` of a results folder; ``ValueError`` naming the file and the remedy where it is missing.
+
+    A name with a folder, such as ``influence/bias``, stands beside the profile's folder: it belongs to no profile.
+    """
+    path = table_path(results_dir, name)
     if not path.is_file():
-        raise ValueError(f"{path} does not exist; make it with `make reproduce PROFILE={Path(results_dir).name}`")
+        remedy = f"make reproduce PROFILE={Path(results_dir).name}" if "/" not in name else f"git checkout {path}"
+        raise ValueError(f"{path} does not exist; make it with `{remedy}`")
     return pd.read_csv(path)
+
+
+def table_path(results_dir: str | Path, name: str) -> Path:
+    """Where the table ``name`` is (see :func:`read_table`)."""
+    place = Path(results_dir)
+    return (place.parent if "/" in name else place) / f"{name}.csv"
 
 
 def command_facts(results_dir: str | Path) -> dict[str, str]:

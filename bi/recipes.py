@@ -125,6 +125,29 @@ class InfluenceRecipe:
 
 
 @dataclass(frozen=True)
+class StepTestRecipe:
+    """Predicted against measured change of accuracy by one optimiser step (:mod:`bi.influence.step_test`).
+
+    ``train_prompts`` x ``train_rollouts`` make the steps, ``select_prompts`` x ``select_rollouts`` choose the training
+    sets and the step sizes, ``target_prompts`` are predicted from ``predict_rollouts`` and measured with
+    ``measure_rollouts`` others. ``gains``: step sizes, as the accuracy that the set of high influence should add.
+    ``share``: how many of the prompts of one rollout accuracy belong to each set.
+    """
+
+    train_prompts: int = 192
+    train_rollouts: int = 16
+    select_prompts: int = 64
+    select_rollouts: int = 16
+    target_prompts: int = 128
+    predict_rollouts: int = 32
+    measure_rollouts: int = 64
+    gains: tuple[float, ...] = (0.01, 0.02, 0.04)
+    optimisers: tuple[str, ...] = ("sgd", "adam")
+    share: float = 1 / 3
+    bootstrap: int = 2000
+
+
+@dataclass(frozen=True)
 class EvalRecipe:
     """Sampled evaluation: ``samples`` completions a problem at ``temperature``; pass@k for each k <= samples."""
 
@@ -155,6 +178,7 @@ class Profile:
     sft: SFTRecipe = SFTRecipe()
     grpo: GRPORecipe = GRPORecipe()
     influence: InfluenceRecipe = InfluenceRecipe()
+    step_test: StepTestRecipe = StepTestRecipe()
     evaluation: EvalRecipe = EvalRecipe()
     arms: tuple[str, ...] = ARMS
     note: str = field(default="", compare=False)
@@ -212,6 +236,8 @@ SMOKE = Profile(
         save_every=1,
     ),
     influence=InfluenceRecipe(prompts=8, rollouts=4, bootstrap=200),
+    step_test=StepTestRecipe(train_prompts=16, train_rollouts=4, select_prompts=4, select_rollouts=4, target_prompts=4,
+                             predict_rollouts=4, measure_rollouts=4, gains=(0.01,), bootstrap=200),
     evaluation=EvalRecipe(samples=2, pass_at=(1, 2), bootstrap=200),
     note="a few minutes; proves the plumbing and claims nothing",
 )

@@ -84,6 +84,9 @@ def invent_results(folder: Path) -> Path:
     }
     for name, table in tables.items():
         write_table(results / f"{name}.csv", table, provenance(PROFILE, SEEDS, "0123456789ab", 12.0, root=ROOT))
+    for name, table in _influence_tables(rng).items():
+        write_table(results.parent / "influence" / f"{name}.csv", table, provenance("any", [0], "0123456789ab", 12.0,
+                                                                                      root=ROOT))
     write_json(results / "timings.json", [{"stage": "sft", "arm": "bridge", "seed": 0, "wall_s": 30.0, "peak_mb": 900}])
     commands = [(f"make {word}", 60.0, 1.5, "2 cores", "0123456", "2025-01-01") for word in COMMANDS]
     pd.DataFrame(commands, columns=["command", "wall_s", "peak_gb", "machine", "commit", "date"]).to_csv(
@@ -118,6 +121,35 @@ def _influence(rng: np.random.Generator) -> pd.DataFrame:
             for arm, level in (("vanilla", 0.4), ("bridge", 0.8)) for seed in SEEDS for target in ("train", "id", "ood")
             for metric, scale in (("mean_accuracy", 1e-3 * rng.uniform(0.9, 1.1)), ("informative_train", 1.0))]
     return pd.DataFrame(rows, columns=["arm", "seed", "target", "metric", "value", "low", "high", "lr", "n"])
+
+
+def _influence_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+    """Tables that stand beside the profile's, for the chapters on co-influence."""
+    names = ("naive", "halves", "distinct")
+    bias = pd.DataFrame([(n, name, 1 + 2 / n, 0.9, 1.5, 0.95, 10) for n in (4, 8) for name in names],
+                        columns=["rollouts", "estimator", "value", "low", "high", "covered", "n"])
+    sketch = pd.DataFrame([(kind, k, k**-0.5, k**-0.5, 0.04, 10_000_000, 100) for kind in ("count", "fold")
+                           for k in (1024, 4096)],
+                          columns=["kind", "size", "error", "bound", "typical", "parameters", "n"])
+    methods = ("loop", "plain", "shared", "bfloat16", "sketch", "traker", "kronfluence", "dattri")
+    benchmark = pd.DataFrame([(m, 1.5, 2.0, 1e-7, 0.5, 900_000, 3, 128, 128) for m in methods],
+                             columns=["method", "ratio", "against_shared", "error", "floor_share", "parameters", "n",
+                                      "prompt", "longest"])
+    steps = [{"set": name, "optimiser": optimiser, "gain": gain, "arm": "bridge", "seed": 0, "n": 40, "prompts": 9,
+              "train_accuracy": 0.4, "effective": 0.9, "same": 0.9, "step_norm": 0.1,
+              **{f"needed_{how}": 1000.0 for how in ("importance", "fresh", "independent")},
+              **{f"{what}{end}": (gain if name == "high" else -gain) + shift + 1e-4 * rng.random()
+                 for what in ("predicted", "importance", "fresh", "gap_importance", "gap_fresh")
+                 for end, shift in (("", 0), ("_low", -0.02), ("_high", 0.02))}}
+             for optimiser in ("sgd", "adam") for gain in (0.01, 0.04) for name in ("high", "low")]
+    contrasts = [(o, gain, how, 2 * gain, gain, 3 * gain, 40, "bridge", 0) for o in ("sgd", "adam")
+                 for gain in (0.01, 0.04) for how in ("predicted", "importance", "fresh")]
+    gpu = pd.DataFrame([("1 B", 1.0, 0.1, 2.0, 2.0, 300.0, 0.3)], columns=[
+        "model", "passes_pflop", "gram_pflop", "seconds", "weights_gb", "rows_gb", "sketched_rows_gb"])
+    return {"bias": bias, "sketch": sketch, "benchmark": benchmark, "benchmark_gpu": gpu, "steps": pd.DataFrame(steps),
+            "step_contrasts": pd.DataFrame(contrasts, columns=["optimiser", "gain", "how", "value", "low", "high", "n",
+                                                               "arm", "seed"]),
+            "step_prompts": pd.DataFrame({"problem_id": ["a", "b"], "n": 16, "correct": [3, 4], "score": 0.1})}
 
 
 def stage_book(folder: Path, results: Path) -> Path:

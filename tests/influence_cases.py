@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, MixtralConfig, Qwen2Config
+from transformers import (
+    AutoModelForCausalLM,
+    GemmaConfig,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    MistralConfig,
+    MixtralConfig,
+    Qwen2Config,
+)
 
 VOCABULARY = 11
 SMALL = {"vocab_size": VOCABULARY, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
@@ -16,12 +25,28 @@ CONFIGS = {
     "mixtral": lambda: MixtralConfig(**SMALL, num_local_experts=4, num_experts_per_tok=2),
     "gpt2": lambda: GPT2Config(vocab_size=VOCABULARY, n_positions=32, n_embd=16, n_layer=2, n_head=4),
 }
+ARCHITECTURES = {
+    "llama": lambda tied: LlamaConfig(**SMALL, attention_dropout=0.3, tie_word_embeddings=tied),
+    "qwen2": lambda tied: Qwen2Config(**SMALL, attention_dropout=0.3, tie_word_embeddings=tied),
+    # a window shorter than the sequences: its cache is no plain one
+    "mistral": lambda tied: MistralConfig(**SMALL, sliding_window=4, attention_dropout=0.3, tie_word_embeddings=tied),
+    "gemma": lambda tied: GemmaConfig(**SMALL, head_dim=4, attention_dropout=0.3, tie_word_embeddings=tied),
+    "gpt2": lambda tied: GPT2Config(vocab_size=VOCABULARY, n_positions=32, n_embd=16, n_layer=2, n_head=4,
+                                    resid_pdrop=0.3, embd_pdrop=0.3, attn_pdrop=0.3, tie_word_embeddings=tied),
+    "gpt-neox": lambda tied: GPTNeoXConfig(vocab_size=VOCABULARY, hidden_size=16, intermediate_size=24,
+                                           num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=32,
+                                           hidden_dropout=0.3, attention_dropout=0.3, tie_word_embeddings=tied),
+    "mixtral": lambda tied: MixtralConfig(**SMALL, num_local_experts=4, num_experts_per_tok=2, attention_dropout=0.3,
+                                          tie_word_embeddings=tied),
+}
 
 
-def make_model(kind: str = "llama", dtype: torch.dtype = torch.float64) -> torch.nn.Module:
+def make_model(kind: str = "llama", dtype: torch.dtype = torch.float64, tied: bool | None = None) -> torch.nn.Module:
+    """A small model away from its initialisation, dropout on; ``tied`` takes the architecture with dropout."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(CONFIGS[kind]()).to(dtype)
+        config = CONFIGS[kind]() if tied is None else ARCHITECTURES[kind](tied)
+        model = AutoModelForCausalLM.from_config(config).to(dtype)
         for parameter in model.parameters():  # away from the small initialisation: gradients of ordinary size
             parameter.data += 0.1 * torch.randn_like(parameter)
     return model.train()  # dropout is on unless the code turns it off

@@ -19,8 +19,10 @@ sys.path.insert(0, str(ROOT / "book" / "exercises"))
 sys.path.insert(0, str(ROOT / "book"))
 
 import measure
+import measuring_influence
 import own_data
 import per_step_influence
+import step_test
 import two_arms
 from bi_book import equations, offline, provenance, theme_options
 from bi_book.figures import dark_name
@@ -30,7 +32,8 @@ from bi.tasks.gsm8k import read_gsm8k
 BY_NAME = {page.name: page for page in pages()}
 THEORY = [page for page in pages() if "/theory/" in page.name]
 RESULTS = ("book/index", "notebooks/two_arms", "notebooks/own_data", "book/evidence/did-not-reproduce",
-           "notebooks/measured", "notebooks/two_kinds", "notebooks/problems_as_graphs")
+           "notebooks/measured", "notebooks/two_kinds", "notebooks/problems_as_graphs",
+           "notebooks/measuring_influence", "notebooks/step_test")
 DIRECTIVE = r"^(?P<fence>`{3,}|:{3,})\{%s\} *(?P<argument>\S*)[^\n]*\n(?P<body>.*?)^(?P=fence) *$"
 
 
@@ -290,6 +293,21 @@ def test_the_naive_estimate_overstates_and_two_groups_do_not() -> None:
 def test_a_group_with_one_outcome_has_no_gradient() -> None:
     silent = per_step_influence.group_gradient(np.zeros(3), np.array([0, 0]), np.array([True, False, False]))
     assert not silent.any()
+
+
+def test_the_error_of_count_sketch_halves_when_its_size_is_quadrupled() -> None:
+    rows = np.random.default_rng(0).normal(size=(2, 2000))
+    small, large = (measuring_influence.cosine_errors(rows, size, 150, seed=1) for size in (64, 256))
+    assert small == pytest.approx(1 / 8, rel=0.2) and large == pytest.approx(1 / 16, rel=0.2)
+
+
+def test_importance_weights_find_the_change_of_any_step() -> None:
+    rng = np.random.default_rng(0)
+    before, rewards = np.array([0.3, 0.2, 0.2, 0.1, 0.1, 0.1]), np.array([1.0, 0, 0, 1, 0, 0])
+    for after in (np.array([0.31, 0.19, 0.2, 0.1, 0.1, 0.1]), np.array([0.1, 0.1, 0.1, 0.5, 0.1, 0.1])):
+        found = [step_test.importance_change(before, after, rewards, rng, 8) for _ in range(6000)]
+        exact = (after - before) @ rewards
+        assert np.mean(found) == pytest.approx(exact, abs=4 * np.std(found) / np.sqrt(6000))
 
 
 def test_lucky_answers_are_right_answers_with_a_wrong_step() -> None:

@@ -19,7 +19,7 @@ from bi.recipes import get_profile
 COLUMNS = ["id", "problem_id", "task", "arm", "wording", "prompt", "completion", "answer", "n_ops", "n_reflection",
            "n_analysis", "n_subgoal"]
 SMOKE = ("--profile", "smoke")
-STAGES = ("data", "inject", "sft", "rollouts", "select", "influence", "grpo", "eval", "base", "sweep")
+STAGES = ("data", "inject", "sft", "rollouts", "select", "influence", "step-test", "grpo", "eval", "base", "sweep")
 
 
 def bi(*words: object):
@@ -284,6 +284,35 @@ def test_influence_names_its_targets_after_their_files(corridor: Path) -> None:
     table = pd.read_csv(corridor / "influence" / "influence.csv")
     assert list(dict.fromkeys(table["target"])) == ["train", "again"]
     assert np.load(corridor / "influence" / "influence.npz")["again_objective"].shape == (6, 6)
+    prompts = pd.read_csv(corridor / "influence" / "prompts.csv")
+    assert prompts.groupby("target", sort=False).size().to_dict() == {"train": 6, "again": 6}
+    assert (corridor / "influence" / "influence.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_influence_takes_its_options_or_says_what_it_takes(corridor: Path, base: Path, tmp_path: Path) -> None:
+    import pandas as pd
+
+    given = ("influence", corridor / "sft", corridor / "train.parquet", *SMOKE, "--out", tmp_path / "x")
+    succeed(*given, "--adam", "fresh", "--scheme", "rloo", "--estimator", "distinct", "--parameters", "last:1")
+    table = pd.read_csv(tmp_path / "x" / "influence.csv")
+    assert set(table["estimator"]) == {"distinct"} and "momentum_accuracy" in set(table["metric"])
+    succeed(*given, "--overwrite", "--kl", 0.1, "--reference", base, "--sketch", 256)
+    assert "mean_accuracy" not in set(pd.read_csv(tmp_path / "x" / "influence.csv")["metric"])
+    for words, told in ((("--adam", corridor / "sft"), "holds no optimizer.pt"),
+                        (("--estimator", "best"), "choose one of halves"), (("--scheme", "ppo"), "scheme 'ppo'"),
+                        (("--sketch", 64, "--adam", "fresh"), "leave out the sketch"), (("--kl", 0.1), "needs both"),
+                        (("--parameters", "last:9"), "the model has")):
+        result = bi(*given, "--overwrite", *words)
+        assert result.exit_code == 2 and told in result.stderr, result.stderr
+
+
+def test_the_step_test_says_what_it_lacks_before_any_work(corridor: Path, tmp_path: Path) -> None:
+    given = ("step-test", corridor / "sft", "--train", corridor / "rl.jsonl", *SMOKE, "--out", tmp_path / "x")
+    few = bi(*given, "--target", corridor / "rl.jsonl")
+    assert few.exit_code == 2 and "8 prompts, the step test needs 16" in few.stderr
+    same = bi(*given, "--target", corridor / "rl.jsonl", "--train-prompts", 8)
+    assert same.exit_code == 2 and "is a training prompt too" in same.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_finished_run_is_not_run_again_and_another_does_not_replace_it(corridor: Path, base: Path) -> None:

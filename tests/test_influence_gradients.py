@@ -15,7 +15,8 @@ from bi.influence.advantages import Weighting
 from bi.influence.backward import WeightedGradient
 from bi.influence.gradients import group_gradients, rollout_gradients
 from bi.influence.groups import iterate_groups
-from bi.influence.likelihood import completion_logprobs, differentiable, parameter_count
+from bi.influence.likelihood import completion_logprobs, differentiable
+from bi.influence.subsets import parameter_count
 
 
 def naive_groups(model: torch.nn.Module, rollouts: pd.DataFrame, weighting: Weighting,
@@ -109,7 +110,7 @@ def test_a_prompt_encoded_once_gives_the_same_gradient_for_fewer_tokens(kind: st
             backward = WeightedGradient(model, parameters, micro_batch_size=2, share_prefix=share)
             for _ in range(2):  # the first call checks itself against the ordinary pass
                 seen.clear()
-                gradient = backward(group.prompt, group.completions, weights, "q0").copy()
+                gradient = backward(group.prompt, group.completions, weights, "q0").clone().numpy()
             results.append(gradient)
             tokens.append(sum(seen))
     assert relative_error(results[1], results[0]) < 1e-12

@@ -26,6 +26,7 @@ from workflow.sources import code_digest
 SOURCES = ("book", "bi", "tests", "_config.yml", "_toc.yml", "CITATION.cff")
 COMMANDS = "results/commands.csv"
 DATA = "book/data"
+BESIDE = "results/influence"
 STRICT = ("--all", "-W", "-n", "--keep-going")
 
 
@@ -39,7 +40,7 @@ class Book:
         self.source = self.place / "source"
         self.html = self.place / "html"
         self.results = root / "results" / profile
-        self.shown = [self.results, root / COMMANDS]
+        self.shown = [self.results, root / COMMANDS, root / BESIDE]
 
     @property
     def chapters(self) -> list[Path]:

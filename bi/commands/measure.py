@@ -17,6 +17,7 @@ from bi.recipes import EvalRecipe, get_profile
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bi.influence.adam import AdamState
     from bi.training.policy import Policy
 
 
@@ -58,7 +59,8 @@ def rollouts(
         f"{longest} tokens")
 
 
-TABLE, ARRAYS = "influence.csv", "influence.npz"
+TABLE, PROMPTS, ARRAYS, FIGURE = "influence.csv", "prompts.csv", "influence.npz", "influence.png"
+FRESH = "fresh"
 MISMATCH = 0.05
 """Nats a token by which a log-probability may differ from the recorded one (bfloat16 stays well below)."""
 
@@ -70,19 +72,38 @@ def influence(
     target: Annotated[list[Path] | None, typer.Option(
         metavar="FILE", help="Rollouts of prompts that should improve; may be repeated. The training prompts "
                              "themselves are always one target.")] = None,
+    estimator: Annotated[str, typer.Option(
+        metavar="halves|distinct|naive", help="A prompt with itself: by split halves of its rollouts, not "
+                                              "at all, or naively (biased).")] = "halves",
+    scheme: Annotated[str, typer.Option(metavar="grpo|dr_grpo|rloo", help="How rewards become advantages.")] = "grpo",
+    std: Annotated[str, typer.Option(metavar="population|sample", help="The deviation that grpo divides by.")] =
+    "population",
+    length_norm: Annotated[str, typer.Option(
+        metavar="none|sequence|token", help="What a completion's gradient is divided by; only 'none' has accuracy "
+                                            "units.")] = "none",
+    kl: Annotated[float, typer.Option(
+        min=0, help="Weight of the KL term, with --reference; there are no accuracy units then.")] = 0.0,
+    reference: Annotated[str | None, typer.Option(
+        metavar="FOLDER|NAME", help="The policy that the KL term holds on to.")] = None,
+    adam: Annotated[str | None, typer.Option(
+        metavar="FOLDER", help="Use Adam's inner product, with the optimiser state in this training checkpoint, or "
+                               f"'{FRESH}': the state before the first step.")] = None,
+    sketch: Annotated[int | None, typer.Option(
+        min=1, metavar="K", help="Keep K numbers of each gradient, where all do not fit into memory; 1048576 leaves an "
+                                 "error of .001 in a cosine.")] = None,
     lr: Annotated[float | None, typer.Option(
         help="Step size of one gradient step; by default the learning rate of GRPO.")] = None,
     parameters: Annotated[str | None, typer.Option(
-        metavar="REGEX", help="Only parameters whose name matches, where all do not fit into memory; by default the "
-                              "profile's choice.")] = None,
+        metavar="CHOICE", help="Only some parameters: last:K (the last K blocks), lora (adapters), or a regular "
+                               "expression on names; by default the profile's choice.")] = None,
     seed: options.Seed = 0,
     profile: options.Profile = options.DEFAULT_PROFILE,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Measure per-step influence: what one policy-gradient step on ROLLOUTS does to each target.
 
-    --out gets influence.csv (a number a row, with its interval) and influence.npz (the matrices of prompt pairs). The
-    rollouts must come from MODEL itself.
+    --out gets influence.csv (a number a row, with its interval), prompts.csv (what each training prompt does for each
+    target), influence.npz (the matrices of prompt pairs) and influence.png. The rollouts must come from MODEL itself.
 
     \b
     bi influence runs/sft runs/rl.parquet --target runs/test.parquet --out runs/influence
@@ -90,30 +111,63 @@ def influence(
     recipe = get_profile(profile)
     Field("step size", above=True).check("lr", lr := lr if lr is not None else recipe.grpo.learning_rate)
     check_folder_out(out, overwrite=overwrite, mark=TABLE)
+    check_choice("--estimator", estimator, ("halves", "distinct", "naive"))
+    if (kl > 0) != (reference is not None):
+        raise ValueError(f"--kl is {kl:g} and --reference {reference!r}; a KL term needs both, no KL term neither")
     prepare_torch()
+    from bi.influence.advantages import Weighting
     from bi.training.rollouts import load_rollouts
+
+    weighting = Weighting(scheme=scheme, std=std, length_norm=length_norm, kl=kl,
+                          temperature=recipe.grpo.temperature)
 
     train = load_rollouts(rollouts)
     targets = {name: load_rollouts(path) for name, path in names_of(target or [], "--target").items()}
     import numpy as np
 
+    from bi import influence_figures
     from bi.files import atomic_folder
     from bi.influence.report import influence_report
+    from bi.influence.sketch import Sketch
     from bi.training.policy import load_policy
 
     policy = load_policy(model)
+    chosen = parameters or recipe.influence.parameters
+    state = adam_state(adam, policy, chosen)
     for path, table in zip([rollouts, *(target or [])], [train, *targets.values()], strict=True):
         check_origin(policy, table, path)
     report = influence_report(policy, train, targets, lr=lr, seed=seed, resamples=recipe.influence.bootstrap,
-                              parameters=parameters or recipe.influence.parameters,
+                              parameters=chosen, estimator=estimator, weighting=weighting, adam=state,
+                              reference=load_policy(reference) if reference else None,
+                              sketch=Sketch(size=sketch, seed=seed) if sketch else None,
                               progress=count_up("prompt gradients"))
     with atomic_folder(out) as folder:
         report.table.to_csv(folder / TABLE, index=False, lineterminator="\n")
+        report.prompts.to_csv(folder / PROMPTS, index=False, lineterminator="\n")
         np.savez(folder / ARRAYS, **report.arrays)
+        influence_figures.save(lambda: influence_figures.influence_by_prompt(report.prompts), folder / FIGURE)
     for name, note in report.notes.items():
         say(f"{name}: {note}")
     show(report.table[["target", "metric", "value", "low", "high", "n", "unit"]])
-    say(f"{out}: {TABLE} and {ARRAYS}")
+    say(f"{out}: {TABLE}, {PROMPTS}, {ARRAYS} and {FIGURE}")
+
+
+def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ``ValueError`` naming the option unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"{option} is {value!r}; choose one of {', '.join(choices)}")
+
+
+def adam_state(source: str | None, policy: Policy, parameters: str | None) -> AdamState | None:
+    """The optimiser state that ``--adam`` names: of a training checkpoint, before the first step, or none."""
+    from bi.influence.adam import AdamState, load_adam_state
+    from bi.influence.subsets import parameter_count
+
+    if source is None:
+        return None
+    if source == FRESH:
+        return AdamState.fresh(parameter_count(policy, parameters))
+    return load_adam_state(source, policy, parameters)
 
 
 def check_origin(policy: Policy, rollouts: pd.DataFrame, path: Path) -> None:

@@ -18,7 +18,15 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from bi.commands.options import DEFAULT_PROFILE
-from bi.recipes import ANALYSIS_LEVELS, BehaviorRates, EvalRecipe, GRPORecipe, SFTRecipe, get_profile
+from bi.recipes import (
+    ANALYSIS_LEVELS,
+    BehaviorRates,
+    EvalRecipe,
+    GRPORecipe,
+    SFTRecipe,
+    StepTestRecipe,
+    get_profile,
+)
 
 Recipe = TypeVar("Recipe")
 LOSSES = ("grpo", "dapo", "bnpo", "dr_grpo")
@@ -99,12 +107,25 @@ EVAL_FIELDS = {
     "temperature": Field("sampling temperature; 0 takes the likeliest token"),
     "batch_size": Field("completions sampled at once; less needs less memory", 1),
 }
-STAGES = {SFTRecipe: "sft", GRPORecipe: "grpo", BehaviorRates: "rates", EvalRecipe: "evaluation"}
+STEP_FIELDS = {
+    "train_prompts": Field("training prompts to choose the sets from", 2),
+    "train_rollouts": Field("rollouts of a training prompt", 2),
+    "select_prompts": Field("held-out prompts that choose the sets and the step sizes", 1),
+    "select_rollouts": Field("rollouts of each of them", 2),
+    "target_prompts": Field("other held-out prompts, on which the change is predicted and measured", 1),
+    "predict_rollouts": Field("rollouts of each of them for the prediction", 2),
+    "measure_rollouts": Field("further rollouts of each of them for the measurement", 2),
+    "gains": Field("step sizes: accuracies that the better set should add, separated by commas", high=1, above=True),
+    "share": Field("share of the prompts of one rollout accuracy that belongs to each set", high=0.5, above=True),
+}
+STAGES = {SFTRecipe: "sft", GRPORecipe: "grpo", BehaviorRates: "rates", EvalRecipe: "evaluation",
+          StepTestRecipe: "step_test"}
 TABLES: dict[type, Mapping[str, Field]] = {
     SFTRecipe: SFT_FIELDS,
     GRPORecipe: GRPO_FIELDS,
     BehaviorRates: RATE_FIELDS,
     EvalRecipe: EVAL_FIELDS,
+    StepTestRecipe: STEP_FIELDS,
 }
 
 

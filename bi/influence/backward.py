@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from bi.influence.likelihood import completion_logprobs, supported
+from bi.influence.likelihood import recomputing, supported, token_logprobs
 from bi.influence.prefix import SharedPrefix
+
+PASS_TOKENS = {"cpu": 48, "cuda": 4096}
+"""What a pass through the model costs beside its tokens, in tokens: a GPU wants few large passes, a CPU no padding."""
+
+
+def pass_tokens(model: nn.Module) -> int:
+    """:data:`PASS_TOKENS` where the model is."""
+    return PASS_TOKENS.get(next(model.parameters()).device.type, PASS_TOKENS["cuda"])
+
+
+def batch_sizes(lengths: Sequence[int], most: int, overhead: int) -> list[int]:
+    """How to cut rows of ascending ``lengths`` into batches of at most ``most`` rows, at the least cost.
+
+    A batch costs its rows times its longest length (all are padded to it) plus ``overhead``. Exact, by dynamic
+    programming over where the last batch begins.
+    """
+    best, cut = [0.0], [0]
+    for end in range(1, len(lengths) + 1):
+        begins = range(max(0, end - most), end)
+        costs = [best[begin] + (end - begin) * lengths[end - 1] + overhead for begin in begins]
+        best.append(min(costs))
+        cut.append(begins[int(np.argmin(costs))])
+    sizes, end = [], len(lengths)
+    while end:
+        sizes.append(end - cut[end])
+        end = cut[end]
+    return sizes[::-1]
 
 
 class WeightedGradient:
@@ -18,66 +47,92 @@ class WeightedGradient:
     The model's ``.grad`` fields are not touched. Memory: one gradient, one buffer (float32, or float64 for a float64
     model) and the activations of ``micro_batch_size`` rollouts, whatever the number of rollouts. With ``share_prefix``
     the prompt is encoded once (:class:`bi.influence.prefix.SharedPrefix`), as long as the model allows it: attention
-    with a plain cache of keys and values. The first group is checked against the ordinary pass.
+    with a plain cache of keys and values, no gradient checkpointing. The first group is checked against the ordinary
+    pass. ``autocast`` is the number format of the passes through the model (``torch.bfloat16``: some 1e-3 of error in
+    the direction, for speed); log-probabilities, weights and the buffer stay in float32. ``reference`` is the policy
+    that a KL term compares with, by ``kl_estimator`` (:class:`bi.influence.advantages.Weighting`).
     """
 
     def __init__(self, model: nn.Module, parameters: Sequence[nn.Parameter], *, micro_batch_size: int = 16,
-                 temperature: float = 1.0, share_prefix: bool = True) -> None:
+                 temperature: float = 1.0, share_prefix: bool = True, autocast: torch.dtype | None = None,
+                 reference: nn.Module | None = None, kl_estimator: str = "k3") -> None:
         """Allocate the buffer for ``parameters`` of ``model``."""
         if micro_batch_size < 1:
             raise ValueError(f"micro_batch_size {micro_batch_size} must be at least 1")
-        self.model, self.parameters = model, list(parameters)
-        self.micro_batch_size, self.temperature = micro_batch_size, temperature
+        self.model, self.parameters, self.reference = model, list(parameters), reference
+        self.micro_batch_size, self.temperature, self.kl_estimator = micro_batch_size, temperature, kl_estimator
         first = self.parameters[0]
         size = sum(p.numel() for p in self.parameters)
         self.buffer = torch.zeros(size, dtype=torch.promote_types(first.dtype, torch.float32), device=first.device)
-        self.share_prefix = share_prefix and len(supported(model, use_cache=True, past_key_values=None)) == 2
-        self.checked = False
+        cached = len(supported(model, use_cache=True, past_key_values=None)) == 2
+        self.share_prefix = share_prefix and cached and not recomputing(model)
+        self.autocast, self.checked = autocast, False
 
-    def __call__(self, prompt: Sequence[int], completions: Sequence[Sequence[int]], weights: np.ndarray,
-                 name: str) -> np.ndarray:
+    def __call__(self, prompt: Sequence[int], completions: Sequence[Sequence[int]], weights: np.ndarray, name: str,
+                 kl_weights: np.ndarray | None = None) -> torch.Tensor:
         """The (P,) weighted gradient; rollouts of weight 0 cost nothing. ``name`` stands in error messages.
 
-        The array is a view of the buffer on a CPU: copy it before the next call.
+        ``kl_weights`` (N,) are the weights of the KL terms. The tensor is the buffer itself: copy it before the next
+        call.
         """
         self.buffer.zero_()
-        prefix = self._prefix(prompt, completions) if np.count_nonzero(weights) > 1 else None
-        for rows in self._micro_batches(completions, weights):
+        used = weights != 0 if kl_weights is None else (weights != 0) | (kl_weights != 0)
+        prefix = self._prefix(prompt, completions) if np.count_nonzero(used) > 1 else None
+        for rows in self._micro_batches(completions, used):
             batch = [completions[i] for i in rows]
-            logprobs = prefix.logprobs(batch) if prefix else self._plain(prompt, batch)
+            with self._cast():
+                logprobs = prefix.logprobs(batch) if prefix else self._plain(self.model, prompt, batch)
             if not torch.isfinite(logprobs).all():
                 raise ValueError(f"{name}: the model gives a log-probability that is not finite (NaN or infinite "
                                  "logits); check that the checkpoint is sound, or use float32")
-            share = torch.as_tensor(weights[rows], dtype=logprobs.dtype, device=logprobs.device)
+            share = torch.as_tensor(weights[rows], dtype=logprobs.dtype, device=logprobs.device)[:, None]
+            if kl_weights is not None:
+                share = share - self._penalty(prompt, batch, logprobs.detach(), kl_weights[rows])
             leaves = prefix.open_leaves() if prefix else []
-            gradients = torch.autograd.grad(share @ logprobs, [*self.parameters, *leaves], allow_unused=True)
+            gradients = torch.autograd.grad((share * logprobs).sum(), [*self.parameters, *leaves], allow_unused=True)
             self._add(gradients[: len(self.parameters)])
             if prefix:
                 prefix.collect(gradients[len(self.parameters) :])
         if prefix:
             self._add(prefix.pull_back(self.parameters))
-        return self.buffer.cpu().numpy()
+        return self.buffer
 
-    def _micro_batches(self, completions: Sequence[Sequence[int]], weights: np.ndarray) -> Iterator[list[int]]:
-        # equal lengths together: less padding
-        order = sorted(np.flatnonzero(weights).tolist(), key=lambda i: len(completions[i]))
-        for begin in range(0, len(order), self.micro_batch_size):
-            yield order[begin : begin + self.micro_batch_size]
+    def _micro_batches(self, completions: Sequence[Sequence[int]], used: np.ndarray) -> Iterator[list[int]]:
+        order = sorted(np.flatnonzero(used).tolist(), key=lambda i: len(completions[i]))
+        sizes = batch_sizes([len(completions[i]) for i in order], self.micro_batch_size, pass_tokens(self.model))
+        for begin, size in zip(np.cumsum([0, *sizes]), sizes, strict=False):
+            yield order[begin : begin + size]
 
-    def _plain(self, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> torch.Tensor:
-        return completion_logprobs(self.model, prompt, completions, temperature=self.temperature)
+    def _plain(self, model: nn.Module, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> torch.Tensor:
+        return token_logprobs(model, prompt, completions, temperature=self.temperature)
+
+    def _penalty(self, prompt: Sequence[int], batch: Sequence[Sequence[int]], logprobs: torch.Tensor,
+                 weights: np.ndarray) -> torch.Tensor:
+        """Weights (B, T) of the tokens in the gradient of the KL term, without its sign."""
+        if self.reference is None:
+            raise ValueError("kl: a KL term needs the reference policy; give reference=")
+        with torch.no_grad(), self._cast():
+            gap = self._plain(self.reference, prompt, batch) - logprobs  # log rho
+        slope = 1 - gap.exp() if self.kl_estimator == "k3" else -gap
+        return torch.as_tensor(weights, dtype=logprobs.dtype, device=logprobs.device)[:, None] * slope
 
     def _prefix(self, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> SharedPrefix | None:
         if not self.share_prefix:
             return None
-        prefix = SharedPrefix(self.model, prompt, self.temperature)
-        if prefix.outputs and not self.checked:
-            few = completions[: self.micro_batch_size]
-            with torch.no_grad():
-                shared, plain = prefix.logprobs(few), self._plain(prompt, few)
-            self.checked = bool(torch.allclose(shared, plain, rtol=1e-3, atol=1e-3) or not torch.isfinite(plain).all())
+        with self._cast():
+            prefix = SharedPrefix(self.model, prompt, self.temperature)
+            if prefix.outputs and not self.checked:
+                few = completions[:2]
+                with torch.no_grad():
+                    shared, plain = prefix.logprobs(few).sum(1), self._plain(self.model, prompt, few).sum(1)
+                near = 1e-3 if self.autocast is None else 3e-2
+                alike = torch.allclose(shared, plain, rtol=near, atol=near)
+                self.checked = bool(alike or not torch.isfinite(plain).all())
         self.share_prefix = bool(prefix.outputs) and self.checked
         return prefix if self.share_prefix else None
+
+    def _cast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.buffer.device.type, self.autocast) if self.autocast else nullcontext()
 
     def _add(self, gradients: Sequence[torch.Tensor | None]) -> None:
         offset = 0

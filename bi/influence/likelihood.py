@@ -1,73 +1,79 @@
-"""Log-probabilities of completions and their gradients for any causal language model.
+"""Log-probabilities of completions under any causal language model, as functions that can be differentiated.
 
-Everything that touches a model lives here: which parameters count, how rollouts become a padded batch, and one
-weighted backward pass. Works for any ``AutoModelForCausalLM`` (or a module with the same call), on CPU or GPU.
+What touches a model lives here: the state it is measured in, how rollouts become a padded batch, and what its logits
+say about them. Works for any ``AutoModelForCausalLM`` (or a module with the same call), on CPU or GPU.
 """
 
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
-
-
-def model_of(policy: Any) -> nn.Module:
-    """The module itself, or the ``model`` of a :class:`bi.training.policy.Policy`."""
-    model = policy if isinstance(policy, nn.Module) else getattr(policy, "model", None)
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"policy: expected a torch module or a Policy that holds one, got {type(policy).__name__}")
-    return model
-
-
-def named_subset(model: nn.Module, pattern: str | None = None) -> list[tuple[str, nn.Parameter]]:
-    """Floating-point parameters whose name contains a match of the regular expression ``pattern`` (all for ``None``).
-
-    Tied parameters appear once. Raises ``ValueError`` when nothing matches.
-    """
-    named = [(name, p) for name, p in model.named_parameters() if p.is_floating_point()]
-    chosen = named if pattern is None else [(name, p) for name, p in named if re.search(pattern, name)]
-    if not chosen:
-        examples = ", ".join(name for name, _ in named[:5])
-        raise ValueError(f"parameters: no parameter matches {pattern!r}; names look like {examples}")
-    return chosen
-
-
-def parameter_count(policy: Any, pattern: str | None = None) -> int:
-    """P, the length of a gradient row, to allocate an array or a memory map beforehand."""
-    return sum(p.numel() for _, p in named_subset(model_of(policy), pattern))
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 
 @contextmanager
 def differentiable(model: nn.Module, parameters: Sequence[nn.Parameter]) -> Iterator[None]:
     """Evaluation mode (dropout off) with gradients for ``parameters`` only; the model is left as it was.
 
-    A mixture of experts in float64 takes the plain implementation of its experts: the grouped one is float32 at most.
+    A model with gradient checkpointing keeps it: its blocks recompute their activations, which needs their own training
+    flag, while all that is inside them (dropout) stays in evaluation mode. A mixture of experts in float64 takes the
+    plain implementation of its experts: the grouped one is float32 at most.
     """
-    training = model.training
     experts = getattr(getattr(model, "config", None), "_experts_implementation", None)
     regroup = experts not in (None, "eager") and next(model.parameters()).dtype == torch.float64
     flags = [(p, p.requires_grad) for p in model.parameters()]
     chosen = {id(p) for p in parameters}
+    with evaluated(model):
+        try:
+            _recompute(model)
+            if regroup:
+                model.set_experts_implementation("eager")
+            for p, _ in flags:
+                p.requires_grad_(id(p) in chosen)
+            yield
+        finally:
+            if regroup:
+                model.set_experts_implementation(experts)
+            for p, flag in flags:
+                p.requires_grad_(flag)
+
+
+@contextmanager
+def evaluated(model: nn.Module | None) -> Iterator[None]:
+    """Evaluation mode for a model (or for none); every module is left as it was."""
+    modes = [] if model is None else [(module, module.training) for module in model.modules()]
+    functions = [] if model is None else [(b, b._gradient_checkpointing_func) for b in recomputing(model)]
     try:
-        model.eval()
-        if regroup:
-            model.set_experts_implementation("eager")
-        for p, _ in flags:
-            p.requires_grad_(id(p) in chosen)
+        for module, _ in modes:
+            module.training = False
         yield
     finally:
-        model.train(training)
-        if regroup:
-            model.set_experts_implementation(experts)
-        for p, flag in flags:
-            p.requires_grad_(flag)
+        for module, mode in modes:
+            module.training = mode
+        for block, function in functions:
+            block._gradient_checkpointing_func = function
+
+
+def recomputing(model: nn.Module) -> list[nn.Module]:
+    """Blocks whose activations are recomputed in the backward pass (gradient checkpointing is on)."""
+    return [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer) and m.gradient_checkpointing]
+
+
+def _recompute(model: nn.Module) -> None:
+    """Let blocks with gradient checkpointing recompute in evaluation mode, in float64 where the model is."""
+    for block in recomputing(model):
+        block.training = True
+        if next(model.parameters()).dtype == torch.float64:  # the second pass runs outside of double_kept
+            block._gradient_checkpointing_func = partial(block._gradient_checkpointing_func,
+                                                         context_fn=lambda: (nullcontext(), KeepDouble()))
 
 
 def supported(model: nn.Module, **options: Any) -> dict[str, Any]:
@@ -110,12 +116,13 @@ def padded(sequences: Sequence[Sequence[int]], device: torch.device) -> tuple[to
     return ids.to(device), mask.to(device)
 
 
-def completion_logprobs(model: nn.Module, prompt: Sequence[int], completions: Sequence[Sequence[int]], *,
-                        temperature: float = 1.0) -> torch.Tensor:
-    """log pi(o_i|q) for completions of one prompt, summed over their tokens: (B,), in nats, float32 or better.
+def token_logprobs(model: nn.Module, prompt: Sequence[int], completions: Sequence[Sequence[int]], *,
+                   temperature: float = 1.0) -> torch.Tensor:
+    """log pi(o_it | q, o_i1 .. o_i,t-1) of each token of completions of one prompt: (B, T), in nats, float32 or better.
 
-    One forward pass over a right-padded (B, T) batch. ``completions`` hold the end-of-sequence token where one was
-    sampled. Only the logits that predict a completion are computed where the architecture allows.
+    Zero behind the end of a completion. One forward pass over a right-padded batch. ``completions`` hold the
+    end-of-sequence token where one was sampled. Only the logits that predict a completion are computed where the
+    architecture allows.
     """
     device = next(model.parameters()).device
     start, longest = len(prompt), max(len(c) for c in completions)
@@ -124,7 +131,20 @@ def completion_logprobs(model: nn.Module, prompt: Sequence[int], completions: Se
     options = supported(model, position_ids=positions, use_cache=False, logits_to_keep=longest + 1)
     with double_kept(model):
         logits = model(input_ids=ids, attention_mask=mask, **options).logits[:, -(longest + 1) : -1]
+    return chosen_logprobs(logits, ids[:, start:], mask[:, start:], temperature)
+
+
+def chosen_logprobs(logits: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Log-probabilities (B, T) of ``ids`` under the softmax of ``logits`` (B, T, V) / temperature; 0 where masked.
+
+    In float32 or better whatever the logits are: a bfloat16 logarithm would keep two digits.
+    """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
-    targets = ids[:, start:]
-    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
-    return -(losses * mask[:, start:]).sum(1)
+    losses = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none").view_as(ids)
+    return -losses * mask
+
+
+def completion_logprobs(model: nn.Module, prompt: Sequence[int], completions: Sequence[Sequence[int]], *,
+                        temperature: float = 1.0) -> torch.Tensor:
+    """log pi(o_i|q) of completions of one prompt, summed over their tokens: (B,), in nats (:func:`token_logprobs`)."""
+    return token_logprobs(model, prompt, completions, temperature=temperature).sum(1)

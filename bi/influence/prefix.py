@@ -11,11 +11,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from bi.influence.likelihood import double_kept, padded, supported
+from bi.influence.likelihood import chosen_logprobs, double_kept, padded, supported
 
 
 class SharedPrefix:
@@ -35,14 +34,15 @@ class SharedPrefix:
         self.pulls: list[torch.Tensor | None] = [None] * len(self.leaves)
 
     def logprobs(self, completions: Sequence[Sequence[int]]) -> torch.Tensor:
-        """log pi(o_i|q) of completions, (B,), in nats: a function of the parameters and of the leaves."""
+        """Log-probabilities of the tokens of completions, (B, T), in nats: a function of parameters and leaves.
+
+        The same as :func:`bi.influence.likelihood.token_logprobs`.
+        """
         ids, mask = padded(completions, self.leaves[0].device)
         logits = self.leaves[0].expand(len(ids), -1)[:, None]
         if ids.shape[1] > 1:
             logits = torch.cat([logits, self._continue(ids[:, :-1], mask[:, :-1])], dim=1)
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) / self.temperature
-        losses = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none").view_as(ids)
-        return -(losses * mask).sum(1)
+        return chosen_logprobs(logits, ids, mask, self.temperature)
 
     def _continue(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         cache = DynamicCache()

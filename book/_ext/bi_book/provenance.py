@@ -27,6 +27,8 @@ from sphinx.util.osutil import relative_uri
 LOGGER = logging.getLogger(__name__)
 NEEDED = ("profile", "seeds", "recipe", "commit", "hardware", "libraries", "wall_s")
 TABLES = "_static/tables"
+BESIDE = "influence"
+"""Folder beside the profiles' with tables that belong to no profile, named ``influence/...`` on the pages."""
 
 
 class Incomplete(ValueError):
@@ -34,7 +36,11 @@ class Incomplete(ValueError):
 
 
 def read_sidecar(results: Path, table: str) -> dict[str, Any]:
-    """The provenance of ``table``; raises :class:`Incomplete` naming the file, the field and the remedy."""
+    """The provenance of ``table``; raises :class:`Incomplete` naming the file, the field and the remedy.
+
+    A table with a folder in its name, such as ``influence/bias``, stands beside the profile's folder.
+    """
+    results = place_of(results, table)
     path = results / f"{table}.provenance.json"
     remedy = f"run `make reproduce PROFILE={results.name}` or restore it from git"
     if not (results / f"{table}.csv").is_file():
@@ -51,6 +57,11 @@ def read_sidecar(results: Path, table: str) -> dict[str, Any]:
     return {**record, "table": table}
 
 
+def place_of(results: Path, table: str) -> Path:
+    """The folder that the name of ``table`` starts from: the profile's, or the one above for a name with a folder."""
+    return results.parent if "/" in table else results
+
+
 def duration(seconds: float) -> str:
     """Seconds for people: ``42 s``, ``7 min``, ``3.1 h``."""
     if seconds < 90:
@@ -60,7 +71,7 @@ def duration(seconds: float) -> str:
 
 def sample_size(results: Path, table: str) -> str:
     """What the column ``n`` of a table says, for example ``300`` or ``256–4800``; empty without such a column."""
-    with (results / f"{table}.csv").open(newline="", encoding="utf-8") as handle:
+    with (place_of(results, table) / f"{table}.csv").open(newline="", encoding="utf-8") as handle:
         values = [float(row["n"]) for row in csv.DictReader(handle) if row.get("n")]
     if not values:
         return ""
@@ -126,7 +137,7 @@ class _FromSidecars(SphinxDirective):
         """Records and sample sizes of the tables that are complete."""
         records, sizes = [], []
         for table in tables:
-            self.env.note_dependency(str(self.results / f"{table}.provenance.json"))
+            self.env.note_dependency(str(place_of(self.results, table) / f"{table}.provenance.json"))
             try:
                 records.append(read_sidecar(self.results, table))
                 sizes.append(sample_size(self.results, table))
@@ -157,6 +168,8 @@ class Sidecars(_FromSidecars):
         """Read every sidecar of the results folder."""
         names = sorted(path.name.removesuffix(".provenance.json")
                        for path in self.results.glob("*.provenance.json"))
+        names += sorted(f"{BESIDE}/{path.name.removesuffix('.provenance.json')}"
+                        for path in (self.results.parent / BESIDE).glob("*.provenance.json"))
         if not names:
             LOGGER.warning("provenance: %s holds no *.provenance.json; run `make reproduce PROFILE=%s`",
                            self.results, self.results.name, location=self.get_location())
@@ -253,8 +266,12 @@ def copy_tables(app: Sphinx, exception: Exception | None) -> None:
     folder = Path(app.outdir) / TABLES
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for table in sorted(Path(app.config.bi_results).glob("*.csv")):
+    results = Path(app.config.bi_results)
+    for table in sorted(results.glob("*.csv")):
         shutil.copyfile(table, folder / table.name)
+    (folder / BESIDE).mkdir()
+    for table in sorted((results.parent / BESIDE).glob("*.csv")):
+        shutil.copyfile(table, folder / BESIDE / table.name)
 
 
 def setup(app: Sphinx) -> None:
