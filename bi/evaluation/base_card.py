@@ -113,7 +113,7 @@ def card_text(
         share a random component.""",
         f"""**Corpus.** {int(last["documents"]):,} generated documents, each seen once, of four kinds (shares of
         documents at the start and at the end of training): {_kinds(recipe)}. Problems have up to {mixture.max_ops[0]}
-        operations at the start and up to {mixture.max_ops[1]} from {mixture.ramp:.0%} of training on. Chains of thought are plain
+        operations at the start and up to {mixture.max_ops[1]} from {mixture.ramp:.0%} of training on. Chains are plain
         but for {_behaviors(tables["corpus"])}. Of the results of two or more operations carried out in one step,
         {mixture.wide_results:.0%} carry loss, so that such arithmetic is hard but possible. `corpus.csv` counts what
         the corpus holds.""",
