@@ -13,6 +13,8 @@ GRID ?=
 CORES ?=
 CLUSTER ?=
 ARGS ?=
+BASE ?= tiny-base
+SWEEP ?= grpo
 INSTALLER ?= auto
 PYTHON ?=
 
@@ -37,7 +39,7 @@ unexport PYTHONHASHSEED PYTHONPATH
 # up to date, whatever the files' times say. A folder without any stamp is an interrupted set-up and is made anew.
 STAMP := .venv/.ready-$(shell { pwd; cat pyproject.toml constraints.txt; } | cksum | cut -d' ' -f1)
 
-.PHONY: help venv .venv test test-slow reproduce book base lint lock clean distclean
+.PHONY: help venv .venv test test-slow reproduce book base sweep lint lock clean distclean
 
 help: ## List these commands
 	@echo 'usage: make COMMAND [NAME=value ...]'
@@ -50,6 +52,8 @@ help: ## List these commands
 	@echo '  CORES       jobs at a time (default: every core)'
 	@echo '  CLUSTER     folder of a Snakemake profile: the same run on a cluster'
 	@echo '  ARGS        more options for pytest, as in ARGS="-k igsm"'
+	@echo '  BASE        which base model base trains: tiny-base (the default) or small-base'
+	@echo '  SWEEP       which sweep: grpo (the default) or sft'
 	@echo '  PYTHON      the Python 3.11 or 3.12 that .venv is made from'
 	@echo '  INSTALLER   pip: do without uv'
 
@@ -66,8 +70,11 @@ reproduce: $(STAMP) ## Run everything, from problems to the published book; resu
 book: $(STAMP) ## Render the book from the committed results, without training
 	@$(PY) -m workflow.run book --profile $(PROFILE)
 
-base: $(STAMP) ## Train the base model models/tiny-base anew
-	@$(PY) -m bi base --out models/tiny-base
+base: $(STAMP) ## Train a base model anew: models/tiny-base, or models/BASE
+	@$(PY) -m bi base --name $(BASE) --out models/$(BASE)
+
+sweep: $(STAMP) ## Try the recipes of a sweep, SWEEP=grpo or sft, on development problems; resumes where it stopped
+	@$(PY) -m bi sweep $(SWEEP) --out results/sweep-$(SWEEP) $(if $(CORES),--jobs $(CORES))
 
 lint: $(STAMP) ## Check style and types
 	@$(PY) -m ruff check .

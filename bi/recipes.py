@@ -42,9 +42,9 @@ class TaskRecipe:
 
     task: str = "igsm"
     wording: str = "compact"
-    train_ops: tuple[int, int] = (3, 5)
-    id_ops: tuple[int, int] = (5, 5)
-    ood_ops: tuple[int, int] = (7, 7)
+    train_ops: tuple[int, int] = (5, 8)
+    id_ops: tuple[int, int] = (8, 8)
+    ood_ops: tuple[int, int] = (10, 10)
     sft_rows: int = 2000
     rl_prompts: int = 4000
     test_problems: int = 300
@@ -247,7 +247,7 @@ CPU = Profile(
     models=(ModelRecipe(TINY_BASE),),
     seeds=(0, 1, 2),
     task=TaskRecipe(options=COMPACT, apart=True),
-    sft=SFTRecipe(epochs=3, batch_size=32, learning_rate=7e-4, max_length=512, micro_batch_size=32, save_every=40),
+    sft=SFTRecipe(epochs=3, batch_size=32, learning_rate=2e-4, max_length=512, micro_batch_size=32, save_every=40),
     grpo=GRPORecipe(
         prompts=16,
         rollouts=16,

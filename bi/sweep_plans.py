@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from bi.sweep import Candidate, SweepPlan
 
-
-def _rate(name: str, value: float) -> Candidate:
-    return Candidate(name, grpo=(("learning_rate", value),))
-
+ARMS = ("vanilla", "subgoal", "bridge")
 
 PLANS = {
+    "sft": SweepPlan(
+        "cpu",
+        tuple(
+            Candidate(f"SFT {rate:g}", sft=(("learning_rate", rate),), grpo=None) for rate in (1e-4, 2e-4, 4e-4, 8e-4)
+        ),
+        arms=ARMS,
+    ),
+    "grpo": SweepPlan(
+        "cpu",
+        (
+            *(Candidate(f"GRPO {rate:g}", grpo=(("learning_rate", rate),)) for rate in (5e-5, 1e-4, 2e-4)),
+            Candidate("GRPO 1e-4, KL 1e-2", grpo=(("learning_rate", 1e-4), ("beta", 1e-2))),
+        ),
+        arms=ARMS,
+    ),
     "smoke": SweepPlan("smoke", (Candidate("as it is"), Candidate("SFT alone", grpo=None)), problems=4, samples=2),
 }
 

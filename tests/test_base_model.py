@@ -54,6 +54,18 @@ def test_behaviours_stand_in_their_stated_share_and_nowhere_else():
     assert not any(text.behavior for text in documents(CorpusRecipe(behaviors=0.0), 200))
 
 
+def test_only_results_of_several_operations_in_one_step_lose_their_loss():
+    for text in documents(CorpusRecipe(wide_results=0.0, behaviors=0.3), 300):
+        words = text.completion.split()
+        for place in text.silent:
+            assert words[place - 1].startswith("V") and words[place - 2] == "="
+            step = " ".join(words[:place - 2]).replace(";", "=").replace(".", "=").split("=")[-1].split()
+            assert sum(word in "+-*" for word in step) >= 2
+        if text.behavior == "subgoal":
+            assert not text.silent
+    assert not any(text.silent for text in documents(CorpusRecipe(wide_results=1.0), 100))
+
+
 def test_corpus_and_splits_share_no_problem_for_any_seed():
     assert all(in_corpus_half(text.key) for text in documents(CorpusRecipe(), 200) if text.kind != "arithmetic")
     task = dataclasses.replace(CPU.task, rl_prompts=30, test_problems=10)
@@ -86,21 +98,21 @@ def test_rows_hold_whole_documents_and_a_step_is_a_function_of_its_number():
     first = rows[0][0]
     size = len(first.prompt.split()) + len(first.completion.split()) + 1
     assert int((packed.documents[0] == 1).sum()) == size
-    assert int((packed.labels[0, :size] != -100).sum()) == len(first.completion.split()) + 1
+    assert int((packed.labels[0, :size] != -100).sum()) == len(first.completion.split()) + 1 - len(first.silent)
     with pytest.raises(ValueError, match="width is 4"):
-        pack([[([1, 2, 3], [4, 5])]], 4, 0)
+        pack([[([1, 2, 3], [4, 5], ())]], 4, 0)
 
 
 def test_packed_documents_do_not_see_one_another():
     tokenizer = make_tokenizer(TINY)
     model = make_model(TINY, tokenizer)
-    pairs = [([5, 6, 7], [8, 9]), ([10, 11], [12, 13, 14]), ([6, 6], [7])]
+    pairs = [([5, 6, 7], [8, 9], ()), ([10, 11], [12, 13, 14, 15], (3,)), ([6, 6], [7], ())]
 
     def loss(rows):
         return packed_loss(model.model, model.lm_head, pack(rows, 16, 0)).item()
 
     together = loss([pairs])
-    tokens = [len(answer) for _, answer in pairs]
+    tokens = [len(answer) - len(silent) for _, answer, silent in pairs]
     apart = sum(loss([[pair]]) * count for pair, count in zip(pairs, tokens, strict=True)) / sum(tokens)
     assert together == pytest.approx(apart, rel=2e-2)  # bfloat16 products
     assert loss([[pairs[0], pairs[1]]]) == pytest.approx(loss([[pairs[1], pairs[0]]]), rel=2e-2)
@@ -113,7 +125,7 @@ def test_loss_of_packed_rows_is_that_of_the_plain_model():
     ids = torch.tensor([prompt + answer])
     labels = torch.tensor([[-100] * 4 + answer])
     plain = model(input_ids=ids, labels=labels).loss.item()
-    found = packed_loss(model.model, model.lm_head, pack([[(prompt, answer)]], 12, 0)).item()
+    found = packed_loss(model.model, model.lm_head, pack([[(prompt, answer, ())]], 12, 0)).item()
     assert found == pytest.approx(plain, rel=2e-2)
 
 

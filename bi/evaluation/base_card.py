@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import fill
 
 import pandas as pd
 import torch
@@ -100,48 +101,44 @@ def card_text(
     last, mixture = history.iloc[-1], recipe.corpus
     minutes = last["seconds"] / 60
     again = "make base" + ("" if recipe.name == "tiny-base" else f" BASE={recipe.name}")
-    return f"""---
-license: mit
-library_name: transformers
-pipeline_tag: text-generation
----
-# {recipe.name}
-
-A Llama of {parameters:,} parameters ({recipe.layers} layers, hidden size {recipe.hidden}, {recipe.heads} heads,
-{recipe.kv_heads} key-value heads, context {recipe.context}), trained from scratch to solve small iGSM problems in the
-compact wording of this project. The book starts from it as the paper starts from Qwen and Llama. `{again}` remakes it.
-
-**Tokenizer.** One token a word of the compact wording: {mixture.modulus} values, three words for each of
-{mixture.names} names (head of a definition, mention, solved value), and the signs.
-
-**Initialisation.** Transformers' defaults, then output projections scaled by 0.1 and embeddings drawn from N(0, 0.1);
-the tokens of the values start on circles of five frequencies, and the three tokens of one name share a random
-component.
-
-**Corpus.** {int(last["documents"]):,} generated documents, each seen once, of four kinds (shares of documents at the
-start and at the end of training): {_kinds(recipe)}. Problems have up to {mixture.max_ops[0]} operations at the start
-and up to {mixture.max_ops[1]} from {mixture.ramp:.0%} of training on. Chains of thought are plain but for
-{_behaviors(tables["corpus"])}. `corpus.csv` counts what the corpus holds. All problems but the arithmetic drills have
-their canonical key (names, order and redundant premises ignored) in one half of all keys, and the splits of the book in
-the other; counted for the cpu profile, seed 0, these stand in the corpus: {_shares(tables["overlap"])}.
-
-**Training.** {int(last["tokens"]):,} tokens (padding not counted), loss on completions only, {recipe.steps:,} batches
-of {recipe.rows} x {recipe.width} packed tokens, Muon ({recipe.muon_lr:g}) for the matrices of the blocks and AdamW
-({recipe.adam_lr:g}) for the rest, bfloat16 autocast; {minutes:.0f} minutes
-({last["tokens"] / last["seconds"]:,.0f} tokens/s) on {facts["hardware"].get("cpu", "a CPU")}, one thread. Loss curve:
-`loss.csv`.
-
-**Measured** on {PROBLEMS} held-out problems for each number of operations, greedy decoding, in per cent; intervals
-and counts in `accuracy.csv`. `accuracy` is the final answer, `strict` asks for every line to be right; the others
-count lines whose predecessors are right: operands solved before use (order), the right formula and operands (lookup),
-arithmetic with one, two, three or more binary operations in one line, readable lines (format).
-
-{_accuracy(tables["accuracy"])}
-
-Kind of the first error, in per cent of the completions that have one (intervals in `anatomy.csv`):
-
-{_anatomy(tables["anatomy"])}
-"""
+    paragraphs = [
+        f"""A Llama of {parameters:,} parameters ({recipe.layers} layers, hidden size {recipe.hidden},
+        {recipe.heads} heads, {recipe.kv_heads} key-value heads, context {recipe.context}), trained from scratch to
+        solve small iGSM problems in the compact wording of this project. The book starts from it as the paper starts
+        from Qwen and Llama. `{again}` remakes it.""",
+        f"""**Tokenizer.** One token a word of the compact wording: {mixture.modulus} values, three words for each of
+        {mixture.names} names (head of a definition, mention, solved value), and the signs.""",
+        """**Initialisation.** Transformers' defaults, then output projections scaled by 0.1 and embeddings drawn from
+        N(0, 0.1); the tokens of the values start on circles of five frequencies, and the three tokens of one name
+        share a random component.""",
+        f"""**Corpus.** {int(last["documents"]):,} generated documents, each seen once, of four kinds (shares of
+        documents at the start and at the end of training): {_kinds(recipe)}. Problems have up to {mixture.max_ops[0]}
+        operations at the start and up to {mixture.max_ops[1]} from {mixture.ramp:.0%} of training on. Chains are plain
+        but for {_behaviors(tables["corpus"])}. Of the results of two or more operations carried out in one step,
+        {mixture.wide_results:.0%} carry loss, so that such arithmetic is hard but possible. `corpus.csv` counts what
+        the corpus holds.""",
+        f"""**Apart from the splits.** All problems but the arithmetic drills have their canonical key (names, order
+        and redundant premises ignored) in one half of all keys, and the splits of the book in the other. Counted for
+        the cpu profile, seed 0, these stand in the corpus: {_shares(tables["overlap"])}.""",
+        f"""**Training.** {int(last["tokens"]):,} tokens (padding not counted), loss on completions only,
+        {recipe.steps:,} batches of {recipe.rows} x {recipe.width} packed tokens, Muon ({recipe.muon_lr:g}) for the
+        matrices of the blocks and AdamW ({recipe.adam_lr:g}) for the rest, bfloat16 autocast; {minutes:.0f} minutes
+        ({last["tokens"] / last["seconds"]:,.0f} tokens/s) on {facts["hardware"].get("cpu", "a CPU")}, one thread, other
+        work beside it or not. Loss curve: `loss.csv`.""",
+        f"""**Measured** on {PROBLEMS} held-out problems for each number of operations, greedy decoding, in per cent;
+        intervals and counts in `accuracy.csv`. `accuracy` is the final answer, `strict` asks for every line to be
+        right; the others count lines whose predecessors are right: operands solved before use (order), the right
+        formula and operands (lookup), arithmetic with one, two, three or more binary operations in one line, readable
+        lines (format).""",
+    ]
+    head = ["---", "license: mit", "library_name: transformers", "pipeline_tag: text-generation", "---"]
+    return "\n".join([
+        *head, f"# {recipe.name}", "",
+        *(fill(" ".join(text.split()), 118) + "\n" for text in paragraphs),
+        _accuracy(tables["accuracy"]), "",
+        "Kind of the first error, in per cent of the completions that have one (intervals in `anatomy.csv`):", "",
+        _anatomy(tables["anatomy"]), "",
+    ])
 
 
 def _kinds(recipe: BaseRecipe) -> str:

@@ -15,6 +15,7 @@ document but the arithmetic drills is a problem whose canonical key lies in the 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bi.augmentation.arms import arm_rates
@@ -23,7 +24,7 @@ from bi.augmentation.trace import Step, Trace, plain_trace, topological_order
 from bi.augmentation.wording import get_wording
 from bi.recipes import BehaviorRates
 from bi.streams import stream
-from bi.tasks.expression import Num, Op
+from bi.tasks.expression import SYMBOLS, Num, Op
 from bi.tasks.igsm import IGSMConfig, generate
 from bi.tasks.problem import Problem, build_problem, in_corpus_half
 
@@ -35,9 +36,10 @@ class CorpusRecipe:
     """Mixture and sizes. ``shares`` are document shares of :data:`KINDS` at the start and at the end of training.
 
     ``max_ops`` rises linearly from the first to the second number over the first ``ramp`` of training. ``wide`` is the
-    share of arithmetic drills with two operations in one step. ``behaviors`` is the share of ``solve`` documents with
-    an injected behaviour, one of the three in each, at ``rates``. ``operands``, ``reuse`` and ``redundant`` are options
-    of :class:`bi.tasks.igsm.IGSMConfig`.
+    share of arithmetic drills with two operations in one step. ``wide_results`` is the share of results of two or more
+    operations in one step that carry loss: the fewer, the harder such arithmetic stays. ``behaviors`` is the share of
+    ``solve`` documents with an injected behaviour, one of the three in each, at ``rates``. ``operands``, ``reuse`` and
+    ``redundant`` are options of :class:`bi.tasks.igsm.IGSMConfig`.
     """
 
     names: int = 24
@@ -45,7 +47,8 @@ class CorpusRecipe:
     shares: tuple[tuple[float, ...], tuple[float, ...]] = ((0.35, 0.35, 0.1, 0.2), (0.1, 0.05, 0.65, 0.2))
     max_ops: tuple[int, int] = (2, 8)
     ramp: float = 0.5
-    wide: float = 0.2
+    wide: float = 0.05
+    wide_results: float = 0.2
     operands: tuple[float, ...] = (1, 2, 5, 4)
     reuse: float = 0.7
     redundant: tuple[int, int] = (0, 4)
@@ -55,13 +58,17 @@ class CorpusRecipe:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One training text; the loss counts on ``completion`` only. ``behavior`` is the injected one, if any."""
+    """One training text; ``behavior`` is the injected one, if any.
+
+    The loss counts on ``completion`` only, and not on its words at the places ``silent``.
+    """
 
     kind: str
     prompt: str
     completion: str
     key: str
     behavior: str | None = None
+    silent: tuple[int, ...] = ()
 
 
 def document(recipe: CorpusRecipe, progress: float, rng: random.Random) -> Document:
@@ -78,7 +85,25 @@ def document(recipe: CorpusRecipe, progress: float, rng: random.Random) -> Docum
         behavior = rng.choice(BEHAVIORS)
         trace = inject(trace, problem, arm_rates(behavior, recipe.rates), rng)
     wording = get_wording("compact")
-    return Document(kind, wording.prompt(problem), wording.completion(trace, problem), problem.key(), behavior)
+    completion = wording.completion(trace, problem)
+    silent = tuple(place for place in wide_results(completion) if rng.random() >= recipe.wide_results)
+    return Document(kind, wording.prompt(problem), completion, problem.key(), behavior, silent)
+
+
+def wide_results(completion: str) -> Iterator[int]:
+    """Places of the words that state the result of two or more operations carried out in one step.
+
+    With subgoals every step is one operation, so those lines have none.
+    """
+    words = completion.split()
+    operations = 0
+    for place, word in enumerate(words):
+        if word in SYMBOLS:
+            operations += 1
+        elif word in (".", ";", "="):
+            if word == "=" and operations > 1 and words[place + 1].startswith("V"):
+                yield place + 2
+            operations = 0
 
 
 def corpus_stream(seed: int, step: int) -> random.Random:

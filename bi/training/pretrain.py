@@ -45,13 +45,14 @@ class BaseRecipe:
     kv_heads: int = 2
     feed_forward: int = 384
     context: int = 512
-    steps: int = 10_000
+    rope_theta: float = 10_000.0
+    steps: int = 12_000
     rows: int = 8
     width: int = 256
-    muon_lr: float = 3e-3
-    adam_lr: float = 3e-3
+    muon_lr: float = 1e-3
+    adam_lr: float = 1e-3
     warmup: int = 100
-    decay: float = 0.5
+    decay: float = 0.6
     clip: float = 1.0
     seed: int = 0
     compiled: bool = True
@@ -83,6 +84,7 @@ def make_model(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast) -> LlamaF
         num_attention_heads=recipe.heads,
         num_key_value_heads=recipe.kv_heads,
         max_position_embeddings=recipe.context,
+        rope_parameters={"rope_type": "default", "rope_theta": recipe.rope_theta},
         tie_word_embeddings=False,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
@@ -164,25 +166,33 @@ def batch(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast, step: int) -> 
     """The tokens of :func:`step_documents`."""
 
     rows = [
-        [(encode_prompt(tokenizer, text.prompt), encode_completion(tokenizer, text.completion)) for text in row]
+        [
+            (encode_prompt(tokenizer, text.prompt), encode_completion(tokenizer, text.completion), text.silent)
+            for text in row
+        ]
         for row in step_documents(recipe, step)
     ]
     return pack(rows, recipe.width, tokenizer.pad_token_id)
 
 
-def pack(rows: Sequence[Sequence[tuple[list[int], list[int]]]], width: int, pad_id: int) -> Batch:
-    """Rows of (prompt, answer) pairs as tensors; raises ``ValueError`` for a row that exceeds ``width``."""
+Encoded = tuple[list[int], list[int], Sequence[int]]
+"""Token ids of a prompt, those of its answer, and the places in the answer that carry no loss."""
+
+
+def pack(rows: Sequence[Sequence[Encoded]], width: int, pad_id: int) -> Batch:
+    """Rows of documents as tensors; raises ``ValueError`` for a row that exceeds ``width``."""
     shape = (len(rows), width)
     ids, labels = torch.full(shape, pad_id), torch.full(shape, -100)
     documents, positions = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
     for index, row in enumerate(rows):
         at = 0
-        for number, (prompt, answer) in enumerate(row, start=1):
+        for number, (prompt, answer, silent) in enumerate(row, start=1):
             start, at = at, at + len(prompt) + len(answer)
             if at > width:
                 raise ValueError(f"row {index}: its documents have {at} tokens or more; width is {width}")
             ids[index, start:at] = torch.tensor(prompt + answer)
             labels[index, start + len(prompt) : at] = torch.tensor(answer)
+            labels[index, [start + len(prompt) + place for place in silent]] = -100
             documents[index, start:at] = number
             positions[index, start:at] = torch.arange(at - start)
     return Batch(ids, labels, documents, positions, sum(len(row) for row in rows))
