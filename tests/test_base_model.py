@@ -2,6 +2,7 @@
 training that resumes to the same bits, a card that says what was measured."""
 
 import dataclasses
+import hashlib
 import json
 
 import pytest
@@ -189,3 +190,14 @@ def test_weights_in_the_repository_are_small_and_of_their_recipe(name):
     assert json.loads((folder / "recipe.json").read_text()) == recipe
     overlap = (folder / "overlap.csv").read_text().splitlines()[1:]
     assert overlap and all(line.split(",")[2] == "0" for line in overlap)
+
+
+def test_the_corpus_is_that_of_the_committed_weights():
+    """`make base` remakes models/tiny-base only as long as not one document changes."""
+    recipe = BASES["tiny-base"]
+    state = hashlib.sha256()
+    for step in (0, 8, 3000, 11_999):
+        for row in step_documents(recipe, step):
+            for text in row:
+                state.update(f"{text.kind}|{text.prompt}|{text.completion}|{text.silent}|{text.behavior}\n".encode())
+    assert state.hexdigest()[:16] == "9a1c78a1f178c601"

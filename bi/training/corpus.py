@@ -24,8 +24,9 @@ from bi.augmentation.trace import Step, Trace, plain_trace, topological_order
 from bi.augmentation.wording import get_wording
 from bi.recipes import BehaviorRates
 from bi.streams import stream
-from bi.tasks.expression import SYMBOLS, Num, Op
+from bi.tasks.expression import Num, Op
 from bi.tasks.igsm import IGSMConfig, generate
+from bi.tasks.operators import ARITHMETIC
 from bi.tasks.problem import Problem, build_problem, in_corpus_half
 
 KINDS = ("arithmetic", "lookup", "solve", "dense")
@@ -98,7 +99,7 @@ def wide_results(completion: str) -> Iterator[int]:
     words = completion.split()
     operations = 0
     for place, word in enumerate(words):
-        if word in SYMBOLS:
+        if word in ARITHMETIC:
             operations += 1
         elif word in (".", ";", "="):
             if word == "=" and operations > 1 and words[place + 1].startswith("V"):
@@ -143,9 +144,16 @@ def _arithmetic_problem(recipe: CorpusRecipe, rng: random.Random) -> Problem:
     numbers = [Num(rng.randrange(recipe.modulus)) for _ in range(3 if wide else 2)]
     formula = Op(rng.choice("+-*"), tuple(numbers[:2]))
     if wide:
-        formula = Op(rng.choice("+*"), (numbers[2], formula)) if rng.random() < 0.5 else Op("+", tuple(numbers))
+        formula = _around(formula, numbers[2], rng) if rng.random() < 0.5 else Op("+", tuple(numbers))
     name = str(rng.randrange(recipe.names))
     return build_problem("igsm", {name: formula}, [name], name, recipe.modulus)
+
+
+def _around(inner: Op, number: Num, rng: random.Random) -> Op:
+    """``number`` plus or times ``inner``; a product of a product is written as one product of three."""
+    symbol = rng.choice("+*")
+    operands = inner.args if symbol == inner.symbol == "*" else (inner,)
+    return Op(symbol, (number, *operands))
 
 
 def _dense_trace(problem: Problem, rng: random.Random) -> Trace:
