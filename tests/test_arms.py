@@ -43,7 +43,8 @@ SMALL = dataclasses.replace(CPU.task, sft_rows=40, rl_prompts=60, test_problems=
 
 def test_arms_share_problems_and_differ_in_behaviour_only():
     problems = build_problems(SMALL, "sft", 40, seed=0)
-    rows = {arm: build_rows(problems, arm, SMALL, BehaviorRates(reflection=0.3), seed=0) for arm in ARM_RATES}
+    rates = BehaviorRates(reflection=0.3, strict=True)  # no detour is solved, so all arms solve the same quantities
+    rows = {arm: build_rows(problems, arm, SMALL, rates, seed=0) for arm in ARM_RATES}
     for arm, table in rows.items():
         assert [row["prompt"] for row in table] == [row["prompt"] for row in rows["vanilla"]]
         assert [row["answer"] for row in table] == [row["answer"] for row in rows["vanilla"]]
