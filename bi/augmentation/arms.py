@@ -210,7 +210,8 @@ def injected_completion(
     The draws depend on (seed, problem) alone, so arms and ``bi inject`` give the same text for the same problem.
     """
     key = problem.key()
-    injected = inject(plain, problem, rates, stream(seed, "behaviors", key))
+    none = not (rates.reflection or any(rates.analysis) or rates.subgoal)
+    injected = plain if none else inject(plain, problem, rates, stream(seed, "behaviors", key))
     trace = draw_phrases(injected, wording.phrases, stream(seed, "phrases", key))
     return wording.completion(trace, problem), {f"n_{name}": number for name, number in counts(trace).items()}
 
