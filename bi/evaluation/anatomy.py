@@ -6,7 +6,7 @@ The strict verdict (:mod:`bi.augmentation.verdict`) names the first error of a c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import pandas as pd
 
 from bi.augmentation.anatomy import KIND_OF, KINDS
 from bi.evaluation.intervals import bootstrap_mean, numpy_stream
+from bi.runs import SPLITS, Run
 
 WIDEST = 3  # arithmetic with this many binary operations or more is counted together
 
@@ -47,3 +48,19 @@ def anatomy_table(rollouts: pd.DataFrame, cell: Mapping[str, Any], *, resamples:
         rows.append({"kind": kind, "operations": width, "share": found.value, "low": found.low, "high": found.high,
                      "share_of_errors": int(hit.sum()) / wrong if wrong else np.nan, "n": len(hit)})
     return pd.DataFrame(rows).assign(**cell)[[*cell, *rows[0]]]
+
+
+def checkpoint_anatomy(base: Run, cells: Iterable[Run]) -> pd.DataFrame:
+    """:func:`anatomy_table` of the base model and of every cell before and after RL, on the test splits.
+
+    Columns ``arm`` (``base`` for the base model), ``seed``, ``stage``, ``split``, then those of the table.
+    """
+    places = [(base, "base", "base")] + [(run, run.arm, stage) for run in cells for stage in ("sft", "rl")]
+    tables = []
+    for run, arm, stage in places:
+        for split in SPLITS:
+            columns = ["problem_id", "first_error", "error_operations"]
+            rollouts = pd.read_parquet(run.rollouts(stage, split), columns=columns)
+            cell = {"arm": arm, "seed": run.seed, "stage": stage, "split": split}
+            tables.append(anatomy_table(rollouts, cell))
+    return pd.concat(tables, ignore_index=True)
