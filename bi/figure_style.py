@@ -32,6 +32,8 @@ ARM_COLORS = {
 }
 ARM_MARKERS = dict(zip(ARM_COLORS, "osD^vPX<>ph", strict=True))
 OTHER_COLOR = "#8a8a8a"
+ERROR_COLORS = {"arithmetic": "#d55e00", "look-up": "#418eca", "order": "#7b9d74", "format": "#8a8a8a"}
+ERROR_HATCHES = {"arithmetic": "", "look-up": "//", "order": "..", "format": "xx"}
 SPLIT_LABELS = {"train": "training prompts", "id": "in distribution", "ood": "out of distribution"}
 STAGE_LABELS = {"data": "data", "base": "base", "sft": "SFT", "rl": "RL"}
 BEHAVIOR_LABELS = {"n_reflection": "reflections", "n_analysis": "analyses", "n_subgoal": "subgoals"}

@@ -20,6 +20,8 @@ from bi.evaluation.intervals import bootstrap_mean, numpy_stream
 from bi.figure_style import (
     ARM_COLORS,
     BEHAVIOR_LABELS,
+    ERROR_COLORS,
+    ERROR_HATCHES,
     OTHER_COLOR,
     SPLIT_LABELS,
     STAGE_LABELS,
@@ -38,7 +40,7 @@ from bi.figure_style import (
     top_legend,
 )
 
-__all__ = ["ARM_COLORS", "accuracy_gain", "arm_color", "behaviours_by_stage", "per_step_influence", "rl_curves",
+__all__ = ["ARM_COLORS", "accuracy_gain", "arm_color", "behaviours_by_stage", "error_anatomy", "per_step_influence", "rl_curves",
            "rollout_accuracy_distribution", "save"]
 
 
@@ -191,6 +193,37 @@ def behaviours_by_stage(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         panel.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         panel.grid(axis="x", visible=False)
     top_legend(ax, [handle(arm, color=arm_color(arm), marker=arm_marker(arm)) for arm in arms])
+    return ax
+
+
+def error_anatomy(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Share of completions by the kind of their first error, one bar a checkpoint: what is left to the right is right.
+
+    ``table``: rows ``arm, seed, stage, kind, operations, share`` of one split (``anatomy``). Bars are means over seeds,
+    ticks above them the seeds' totals.
+    """
+    require(table, ("arm", "seed", "stage", "kind", "operations", "share"))
+    whole = table[table["operations"] == 0]
+    kinds = ordered(whole["kind"], dict.fromkeys(ERROR_COLORS, ""))
+    rows = [(arm, stage) for arm in [*ordered(whole["arm"], {"base": "", **ARM_COLORS})]
+            for stage in ordered(whole.loc[whole["arm"] == arm, "stage"], STAGE_LABELS)]
+    ax = new_axes(ax, 0.9 + 0.5 * len(rows))
+    ink = plt.rcParams["axes.labelcolor"]
+    for height, (arm, stage) in enumerate(rows):
+        cell, left = whole[(whole["arm"] == arm) & (whole["stage"] == stage)], 0.0
+        for kind in kinds:
+            share = float(cell.loc[cell["kind"] == kind, "share"].mean())
+            ax.barh(height, share, left=left, height=0.62, color=ERROR_COLORS.get(kind, OTHER_COLOR), edgecolor=ink,
+                    hatch=ERROR_HATCHES.get(kind, ""), lw=0.6, label=kind if height == 0 else None)
+            left += share
+        totals = cell.groupby("seed")["share"].sum()
+        ax.vlines(totals, height - 0.42, height - 0.33, color=ink, lw=1)
+    names = [arm if arm == stage else f"{arm}, {STAGE_LABELS.get(stage, stage)}" for arm, stage in rows]
+    ax.set_yticks(range(len(rows)), names)
+    ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), xlabel="share of completions that fail first by this kind")
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(kinds), borderaxespad=0.2)
     return ax
 
 

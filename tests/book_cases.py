@@ -80,7 +80,7 @@ def invent_results(folder: Path) -> Path:
         "main": main, "summary": summary_table(values, resamples=100), "rollout_accuracy": pd.concat([counts, train]),
         "curves": pd.DataFrame([(arm, seed, step, rng.random()) for arm in ("vanilla", "bridge") for seed in SEEDS
                                 for step in range(20)], columns=["arm", "seed", "step", "rollout_accuracy"]),
-        "influence": _influence(rng), "behaviors": behavior_rows(main, _sft_data(main)),
+        "influence": _influence(rng), "anatomy": _anatomy(), "behaviors": behavior_rows(main, _sft_data(main)),
     }
     for name, table in tables.items():
         write_table(results / f"{name}.csv", table, provenance(PROFILE, SEEDS, "0123456789ab", 12.0, root=ROOT))
@@ -121,6 +121,17 @@ def _influence(rng: np.random.Generator) -> pd.DataFrame:
             for arm, level in (("vanilla", 0.4), ("bridge", 0.8)) for seed in SEEDS for target in ("train", "id", "ood")
             for metric, scale in (("mean_accuracy", 1e-3 * rng.uniform(0.9, 1.1)), ("informative_train", 1.0))]
     return pd.DataFrame(rows, columns=["arm", "seed", "target", "metric", "value", "low", "high", "lr", "n"])
+
+
+def _anatomy() -> pd.DataFrame:
+    kinds = (("arithmetic", 0, 0.2), ("arithmetic", 2, 0.2), ("look-up", 0, 0.1), ("order", 0, 0.1),
+             ("format", 0, 0.05))
+    cells = [("base", 0, "base")] + [(arm, seed, stage) for arm in ("vanilla", "bridge") for seed in SEEDS
+                                     for stage in ("sft", "rl")]
+    rows = [(arm, seed, stage, split, kind, width, share, share - 0.02, share + 0.02, share / 0.45, 160)
+            for arm, seed, stage in cells for split in ("id", "ood") for kind, width, share in kinds]
+    return pd.DataFrame(rows, columns=["arm", "seed", "stage", "split", "kind", "operations", "share", "low", "high",
+                                       "share_of_errors", "n"])
 
 
 def _influence_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:

@@ -29,7 +29,13 @@ INFLUENCE = pd.DataFrame([(arm, seed, "id", "mean_accuracy", 2e-5, 1e-5, 3e-5, 1
 BEHAVIORS = pd.DataFrame(
     [("bridge", seed, stage, metric, 1.0 + seed) for seed in range(2) for stage in ("rl", "data", "sft")
      for metric in ("n_subgoal", "n_reflection")], columns=["arm", "seed", "stage", "metric", "value"])
+ANATOMY = pd.DataFrame(
+    [(arm, seed, stage, kind, width, 0.1 + 0.1 * seed)
+     for arm, stage in (("base", "base"), ("vanilla", "sft"), ("vanilla", "rl")) for seed in range(2)
+     for kind, width in (("arithmetic", 0), ("order", 0), ("arithmetic", 2))],
+    columns=["arm", "seed", "stage", "kind", "operations", "share"])
 DRAWINGS = {
+    "error_anatomy": (figures.error_anatomy, ANATOMY),
     "accuracy_gain": (figures.accuracy_gain, MAIN),
     "rl_curves": (figures.rl_curves, CURVES),
     "rollout_accuracy_distribution": (figures.rollout_accuracy_distribution, COUNTS),
@@ -150,3 +156,13 @@ def test_arms_differ_for_colour_blind_readers_and_stand_out_from_both_papers() -
             paper = luminance(np.array(to_rgb(mode["figure.facecolor"])))
             high, low = max(luminance(color), paper), min(luminance(color), paper)
             assert (high + 0.05) / (low + 0.05) > 2.7
+
+
+def test_anatomy_stacks_the_kinds_without_counting_widths_twice() -> None:
+    ax = figures.error_anatomy(ANATOMY)
+    bars = list(ax.patches)
+    assert len(bars) == 3 * 2  # checkpoints x kinds
+    assert [round(bar.get_width(), 3) for bar in bars] == [0.15] * 6
+    assert sorted({round(bar.get_x(), 3) for bar in bars}) == [0.0, 0.15]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["base", "vanilla, SFT", "vanilla, RL"]
+    assert len({bar.get_hatch() for bar in bars}) == 2  # colour is not the only sign
