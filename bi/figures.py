@@ -40,8 +40,8 @@ from bi.figure_style import (
     top_legend,
 )
 
-__all__ = ["ARM_COLORS", "accuracy_gain", "arm_color", "behaviours_by_stage", "error_anatomy", "per_step_influence", "rl_curves",
-           "rollout_accuracy_distribution", "save"]
+__all__ = ["ARM_COLORS", "accuracy_gain", "arm_color", "behaviours_by_stage", "error_anatomy", "per_step_influence",
+           "rl_curves", "rollout_accuracy_distribution", "save"]
 
 
 def accuracy_gain(table: pd.DataFrame, ax: Axes | None = None, *, metric: str = "accuracy",
