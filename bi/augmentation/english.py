@@ -234,9 +234,10 @@ def _chain(step: Step, problem: Problem, values: Mapping[str, int], symbols: Map
 
 
 def _written(expr: Expr, leaves: Mapping[str, object]) -> str:
-    """``expr`` with ``leaves`` in place of names, as :func:`render` writes it but tight.
+    """``expr`` with ``leaves`` in place of names, as :func:`render` writes it but tight, for formulas of this wording.
 
-    Most of the time of a chain of thought goes into this, so it does not go through callables.
+    They are sums, differences and products, no product directly in a product. Most of the time of a chain of thought
+    goes into this, so it does not go through callables.
     """
     if isinstance(expr, Num):
         return str(expr.value)
