@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bi.augmentation.arms import build_problems
-from bi.evaluation.base_card import MAX_BYTES, corpus_facts, make_base
+from bi.evaluation.base_card import MAX_BYTES, _overlap, corpus_facts, make_base
 from bi.evaluation.base_model import held_out_problems, measure_base
 from bi.recipes import CPU
 from bi.tasks.problem import in_corpus_half
@@ -85,9 +85,7 @@ def test_corpus_facts_count_what_a_second_pass_finds():
         assert whole.loc[kind, "documents"] == sum(text.kind == kind for text in found)
     assert whole.drop("arithmetic")["held_out"].sum() == 0 < whole.loc["arithmetic", "held_out"]
     assert overlap["in_corpus"].sum() == 0 and overlap.groupby("split")["n"].sum()["sft"] == 20
-    seen = {next(iter(problem.key() for problem in build_problems(task, "rl", 1, 0)))}
-    from bi.evaluation.base_card import _overlap
-
+    seen = {problem.key() for problem in build_problems(task, "rl", 1, 0)}
     assert _overlap(seen, task, 0)["in_corpus"].sum() == 1
 
 
@@ -150,20 +148,13 @@ def test_interrupted_training_continues_with_the_same_bits(tmp_path, monkeypatch
         assert torch.equal(weight, resumed.model.state_dict()[name]), name
 
 
-def test_measure_counts_lines_and_first_errors():
-    policy, _ = train_base(dataclasses.replace(TINY, steps=2), work=_nowhere())
+def test_measure_counts_lines_and_first_errors(tmp_path):
+    policy, _ = train_base(dataclasses.replace(TINY, steps=2), tmp_path)
     accuracy, anatomy = measure_base(policy, TINY, problems=8, operations=(1, 3))
     assert set(accuracy["n_ops"]) == {1, 3} and accuracy["value"].between(0, 1).all()
     whole = anatomy[anatomy["operations"] == 0].groupby("n_ops")["share"].sum()
     strict = accuracy[accuracy["metric"] == "strict"].set_index("n_ops")["value"]
     assert (whole + strict).tolist() == pytest.approx([1.0, 1.0])
-
-
-def _nowhere():
-    from pathlib import Path
-    from tempfile import mkdtemp
-
-    return Path(mkdtemp())
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from fractions import Fraction
 
 import pytest
 from chain_cases import shared_sample
+from mutation_cases import mutated
 from typer.testing import CliRunner
 
 from bi.__main__ import app
@@ -377,19 +378,7 @@ def test_no_text_breaks_the_reader(name, cases):
         text = voice.completion(draw_phrases(trace, voice.phrases, stream("p", index)), problem)
         words = re.split(r"(?<= )|(?=\n)", text)
         for _ in range(12):
-            mutated = list(words)
-            for _ in range(rng.randint(1, 4)):
-                where, change = rng.randrange(len(mutated)), rng.randrange(4)
-                if change == 0:
-                    del mutated[where:]
-                    mutated = mutated or ["x"]
-                elif change == 1:
-                    mutated[where] = rng.choice(words)
-                elif change == 2:
-                    mutated.insert(where, mutated[where])
-                else:
-                    mutated[where] = bytes(rng.randrange(256) for _ in range(3)).decode("latin-1")
-            verdict = voice.verdict("".join(mutated), problem)
+            verdict = voice.verdict("".join(mutated(words, rng)), problem)
             assert verdict.first_error in (None, *ERRORS)
             assert verdict.strict == (verdict.first_error is None) and verdict.strict <= verdict.answer
 

@@ -4,6 +4,7 @@ import dataclasses
 import random
 
 import pytest
+from mutation_cases import mutated
 
 from bi.augmentation.behaviors import counts, inject, strip
 from bi.augmentation.trace import Step, Trace, check_trace, draw_phrases, plain_trace
@@ -139,20 +140,7 @@ def test_no_text_breaks_the_reader(wording):
         text = voice.completion(injected, problem)
         words = text.split(" ")
         for _ in range(12):
-            mutated = list(words)
-            for _ in range(rng.randint(1, 4)):
-                where = rng.randrange(len(mutated))
-                change = rng.randrange(4)
-                if change == 0:
-                    del mutated[where:]
-                    mutated = mutated or ["x"]
-                elif change == 1:
-                    mutated[where] = rng.choice(words)
-                elif change == 2:
-                    mutated.insert(where, mutated[where])
-                else:
-                    mutated[where] = bytes(rng.randrange(256) for _ in range(3)).decode("latin-1")
-            verdict = voice.verdict(" ".join(mutated), problem)
+            verdict = voice.verdict(" ".join(mutated(words, rng)), problem)
             assert verdict.first_error in (None, *ERRORS)
             assert verdict.strict == (verdict.first_error is None)
             assert verdict.strict <= verdict.answer
