@@ -21,7 +21,7 @@ from bi.evaluation.anatomy import anatomy_table
 from bi.evaluation.intervals import bootstrap_mean, numpy_stream
 from bi.evaluation.metrics import problem_counts
 from bi.progress import Progress
-from bi.recipes import GRPORecipe, Profile, SFTRecipe, digest, get_profile
+from bi.recipes import GRPORecipe, Profile, SFTRecipe, TaskRecipe, digest, get_profile
 from bi.tasks.problem import Problem
 
 SPLITS = ("dev_id", "dev_ood")
@@ -30,9 +30,14 @@ MEASURED = ("strict", "format", "finished", "n_tokens", "n_reflection", "n_analy
 
 @dataclass(frozen=True)
 class Candidate:
-    """A recipe to try: changes to the SFT and GRPO recipes of a profile. ``grpo=None`` stops after SFT."""
+    """A recipe to try: changes to the task, SFT and GRPO recipes of a profile. ``grpo=None`` stops after SFT.
+
+    ``options`` replace single options of the task, ``task`` its other fields.
+    """
 
     name: str
+    task: tuple[tuple[str, Any], ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()
     sft: tuple[tuple[str, Any], ...] = ()
     grpo: tuple[tuple[str, Any], ...] | None = ()
 
@@ -69,6 +74,11 @@ class Cell:
     def facts(self) -> dict[str, Any]:
         """Columns that name the cell."""
         return {"candidate": self.candidate.name, "arm": self.arm, "seed": self.seed}
+
+    def task(self, profile: Profile) -> TaskRecipe:
+        """The problems of this cell."""
+        options = {**dict(profile.task.options), **dict(self.candidate.options)}
+        return dataclasses.replace(profile.task, **dict(self.candidate.task), options=tuple(options.items()))
 
     def sft(self, profile: Profile) -> SFTRecipe:
         """The SFT recipe of this cell."""
@@ -118,11 +128,11 @@ def train_start(plan: SweepPlan, cell: Cell, out: Path) -> None:
     from bi.training.sft import train_sft
 
     profile = plan.recipe
-    folder = _sft_folder(plan, cell, out)
-    problems = build_problems(profile.task, "sft", profile.task.sft_rows, cell.seed)
-    rows = build_rows(problems, cell.arm, profile.task, profile.rates, cell.seed)
+    task, folder = cell.task(profile), _sft_folder(plan, cell, out)
+    problems = build_problems(task, "sft", task.sft_rows, cell.seed)
+    rows = build_rows(problems, cell.arm, task, profile.rates, cell.seed)
     train_sft(profile.models[0].name, rows, cell.sft(profile), cell.seed, folder / "model", progress=False)
-    measure(plan, folder / "model", folder)
+    measure(plan, task, folder / "model", folder)
 
 
 def run_cell(plan: SweepPlan, cell: Cell, out: Path) -> None:
@@ -130,33 +140,33 @@ def run_cell(plan: SweepPlan, cell: Cell, out: Path) -> None:
     from bi.training.grpo import train_grpo
 
     profile, folder = plan.recipe, _folder(cell, out)
-    recipe = cell.grpo(profile)
+    recipe, task = cell.grpo(profile), cell.task(profile)
     if recipe is None:
         return
-    problems = build_problems(profile.task, "rl", profile.task.rl_prompts, cell.seed)
-    rows = [prompt_row(problem, profile.task) for problem in problems]
+    problems = build_problems(task, "rl", task.rl_prompts, cell.seed)
+    rows = [prompt_row(problem, task) for problem in problems]
     train_grpo(_sft_folder(plan, cell, out) / "model", rows, recipe, cell.seed, folder / "model", progress=False)
-    measure(plan, folder / "model", folder)
+    measure(plan, task, folder / "model", folder)
 
 
-def measure(plan: SweepPlan, checkpoint: Path, folder: Path) -> None:
-    """Rollouts of ``checkpoint`` on the development problems, one parquet a split in ``folder``."""
+def measure(plan: SweepPlan, task: TaskRecipe, checkpoint: Path, folder: Path) -> None:
+    """Rollouts of ``checkpoint`` on the development problems of ``task``, one parquet a split in ``folder``."""
     from bi.training.policy import load_policy
     from bi.training.rollouts import make_rollouts
 
     profile = plan.recipe
     policy = load_policy(checkpoint)
-    for split, problems in development(plan):
-        rows = [prompt_row(problem, profile.task) for problem in problems]
+    for split, problems in development(plan, task):
+        rows = [prompt_row(problem, task) for problem in problems]
         make_rollouts(policy, rows, plan.samples, max_new_tokens=profile.grpo.max_completion_length,
                       temperature=profile.evaluation.temperature, seed=plan.seeds[0], purpose="sweep",
                       out=folder / f"{split}.parquet", batch_rows=profile.evaluation.batch_size, progress=False)
 
 
-def development(plan: SweepPlan) -> Iterator[tuple[str, list[Problem]]]:
+def development(plan: SweepPlan, task: TaskRecipe) -> Iterator[tuple[str, list[Problem]]]:
     """Development problems of each split; they are the same for every seed."""
     for split in SPLITS:
-        yield split, build_problems(plan.recipe.task, split, plan.problems, plan.seeds[0])
+        yield split, build_problems(task, split, plan.problems, plan.seeds[0])
 
 
 def collect(plan: SweepPlan, out: Path) -> dict[str, pd.DataFrame]:
@@ -201,5 +211,6 @@ def _folder(cell: Cell, out: Path) -> Path:
 
 
 def _sft_folder(plan: SweepPlan, cell: Cell, out: Path) -> Path:
-    """Named by the recipe, so that candidates with the same SFT share it."""
-    return out / "sft" / digest(cell.sft(plan.recipe)) / cell.arm / str(cell.seed)
+    """Named by the recipes, so that candidates with the same task and SFT share it."""
+    name = digest([dataclasses.asdict(part) for part in (cell.task(plan.recipe), cell.sft(plan.recipe))])
+    return out / "sft" / name / cell.arm / str(cell.seed)

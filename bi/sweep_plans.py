@@ -6,7 +6,20 @@ from bi.sweep import Candidate, SweepPlan
 
 ARMS = ("vanilla", "subgoal", "bridge")
 
+# Fewer lines of several operations, more premises to look among, longer problems.
+NARROW, CROWDED, LONG = ("operands", (1, 3, 5, 1)), ("redundant", (6, 10)), ("train_ops", (6, 10))
+
 PLANS = {
+    "regime": SweepPlan(
+        "cpu",
+        (
+            Candidate("as it is", grpo=None),
+            Candidate("crowded", options=(CROWDED,), grpo=None),
+            Candidate("narrow", options=(NARROW,), grpo=None),
+            Candidate("narrow, crowded", options=(NARROW, CROWDED), grpo=None),
+        ),
+        seeds=(1000,),
+    ),
     "sft": SweepPlan(
         "cpu",
         tuple(

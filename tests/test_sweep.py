@@ -17,7 +17,7 @@ PLAN = PLANS["smoke"]
 def test_every_plan_names_fields_that_exist_and_no_seed_of_the_book():
     for plan in PLANS.values():
         for cell in cells(plan):
-            cell.sft(plan.recipe), cell.grpo(plan.recipe)
+            cell.task(plan.recipe), cell.sft(plan.recipe), cell.grpo(plan.recipe)
             assert cell.seed not in PROFILES[plan.profile].seeds
         assert len({candidate.name for candidate in plan.candidates}) == len(plan.candidates)
 
@@ -33,15 +33,22 @@ def test_development_problems_are_no_test_problems():
     task = PLAN.recipe.task
     tests = {problem.key() for split in ("test_id", "test_ood")
              for problem in build_problems(task, split, task.test_problems, 0)}
-    for _, problems in development(PLAN):
+    for _, problems in development(PLAN, task):
         assert problems and not tests & {problem.key() for problem in problems}
 
 
 def test_candidates_with_the_same_sft_share_it(tmp_path):
     one, two = Candidate("a", grpo=(("steps", 1),)), Candidate("b", grpo=(("steps", 2),))
-    other = Candidate("c", sft=(("epochs", 2),))
-    folders = [sweep._sft_folder(PLAN, Cell(candidate, "bridge", 0), tmp_path) for candidate in (one, two, other)]
-    assert folders[0] == folders[1] != folders[2]
+    other, harder = Candidate("c", sft=(("epochs", 2),)), Candidate("d", options=(("redundant", (2, 3)),))
+    folders = [sweep._sft_folder(PLAN, Cell(candidate, "bridge", 0), tmp_path) for candidate in (one, two, other, harder)]
+    assert folders[0] == folders[1] and len(set(folders)) == 3
+
+
+def test_a_candidate_changes_single_options_of_the_task():
+    before = PLAN.recipe.task
+    after = Cell(Candidate("x", task=(("sft_rows", 5),), options=(("redundant", (2, 3)),)), "bridge", 0).task(PLAN.recipe)
+    assert dict(after.options) == {**dict(before.options), "redundant": (2, 3)}
+    assert after.sft_rows == 5 and after.train_ops == before.train_ops
 
 
 @pytest.mark.slow
