@@ -15,10 +15,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from bi.augmentation.anatomy import KINDS
 from bi.evaluation.tables import behavior_rows, summary_table
 from bi.evaluation.verdicts import Estimate
 from bi.notebook import read_cells
 from bi.provenance import provenance, write_json, write_table
+from bi.training.pretrain import BASES
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILE = "cpu"
@@ -87,6 +89,10 @@ def invent_results(folder: Path) -> Path:
     for name, table in _influence_tables(rng).items():
         write_table(results.parent / "influence" / f"{name}.csv", table, provenance("any", [0], "0123456789ab", 12.0,
                                                                                       root=ROOT))
+    for name in BASES:
+        for table, content in _card().items():
+            facts = provenance("base", [0], "0123456789ab", 12.0, root=ROOT)
+            write_table(folder / "models" / name / f"{table}.csv", content, facts)
     write_json(results / "timings.json", [{"stage": "sft", "arm": "bridge", "seed": 0, "wall_s": 30.0, "peak_mb": 900}])
     commands = [(f"make {word}", 60.0, 1.5, "2 cores", "0123456", "2025-01-01") for word in COMMANDS]
     pd.DataFrame(commands, columns=["command", "wall_s", "peak_gb", "machine", "commit", "date"]).to_csv(
@@ -134,6 +140,20 @@ def _anatomy() -> pd.DataFrame:
                                        "share_of_errors", "n"])
 
 
+def _card() -> dict[str, pd.DataFrame]:
+    """Tables of a base model's card."""
+    metrics = ("accuracy", "strict", "order", "lookup", "arithmetic_1", "arithmetic_2", "arithmetic_3")
+    accuracy = pd.DataFrame([(n, metric, 0.9, 0.8, 0.95, 40) for n in range(1, 9) for metric in metrics],
+                            columns=["n_ops", "metric", "value", "low", "high", "n"])
+    anatomy = pd.DataFrame([(5, kind, 0, 0.1, 0.05, 0.2, 0.25, 40) for kind in KINDS],
+                           columns=["n_ops", "kind", "operations", "share", "low", "high", "share_of_errors", "n"])
+    corpus = pd.DataFrame([("solve", "", 90, 80, 0), ("solve", "subgoal", 10, 10, 0)],
+                          columns=["kind", "behavior", "documents", "problems", "held_out"])
+    overlap = pd.DataFrame([("test_id", 8, 0, 40)], columns=["split", "n_ops", "in_corpus", "n"])
+    loss = pd.DataFrame([(n, 3 / n, 2000 * n) for n in range(1, 30)], columns=["step", "loss", "tokens"])
+    return {"accuracy": accuracy, "anatomy": anatomy, "corpus": corpus, "overlap": overlap, "loss": loss}
+
+
 def _influence_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
     """Tables that stand beside the profile's, for the chapters on co-influence."""
     names = ("naive", "halves", "distinct")
@@ -173,6 +193,7 @@ def stage_book(folder: Path, results: Path) -> Path:
     for name in ("book", "bi", "tests", "_config.yml", "_toc.yml"):
         (source / name).symlink_to(ROOT / name)
     (source / "results").symlink_to(results.parent)
+    (source / "models").symlink_to(results.parents[1] / "models")
     for name in toc_names():
         if name.startswith("notebooks/"):
             given = {"profile": PROFILE, "results_dir": f"results/{PROFILE}", "figures_dir": "figures"}

@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 sys.path.insert(0, str(ROOT / "book" / "exercises"))
 sys.path.insert(0, str(ROOT / "book"))
 
+import base_model
 import measure
 import measuring_influence
 import own_data
@@ -33,7 +34,7 @@ BY_NAME = {page.name: page for page in pages()}
 THEORY = [page for page in pages() if "/theory/" in page.name]
 RESULTS = ("book/index", "notebooks/two_arms", "notebooks/own_data", "book/evidence/did-not-reproduce",
            "notebooks/measured", "notebooks/two_kinds", "notebooks/problems_as_graphs",
-           "notebooks/measuring_influence", "notebooks/step_test")
+           "notebooks/measuring_influence", "notebooks/step_test", "notebooks/base_model")
 DIRECTIVE = r"^(?P<fence>`{3,}|:{3,})\{%s\} *(?P<argument>\S*)[^\n]*\n(?P<body>.*?)^(?P=fence) *$"
 
 
@@ -299,6 +300,11 @@ def test_the_error_of_count_sketch_halves_when_its_size_is_quadrupled() -> None:
     rows = np.random.default_rng(0).normal(size=(2, 2000))
     small, large = (measuring_influence.cosine_errors(rows, size, 150, seed=1) for size in (64, 256))
     assert small == pytest.approx(1 / 8, rel=0.2) and large == pytest.approx(1 / 16, rel=0.2)
+
+
+def test_shared_operands_make_wider_lines() -> None:
+    (lines, wide), (more_lines, fewer_wide) = (base_model.line_widths(reuse, 150) for reuse in (0.7, 0.0))
+    assert lines < more_lines and wide > fewer_wide > 0
 
 
 def test_importance_weights_find_the_change_of_any_step() -> None:

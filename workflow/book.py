@@ -26,7 +26,7 @@ from workflow.sources import code_digest
 SOURCES = ("book", "bi", "tests", "_config.yml", "_toc.yml", "CITATION.cff")
 COMMANDS = "results/commands.csv"
 DATA = "book/data"
-BESIDE = "results/influence"
+BESIDE = ("results/influence", "results/sweep", "models")  # tables that belong to no profile
 STRICT = ("--all", "-W", "-n", "--keep-going")
 
 
@@ -40,7 +40,7 @@ class Book:
         self.source = self.place / "source"
         self.html = self.place / "html"
         self.results = root / "results" / profile
-        self.shown = [self.results, root / COMMANDS, root / BESIDE]
+        self.shown = [self.results, root / COMMANDS, *(root / place for place in BESIDE)]
 
     @property
     def chapters(self) -> list[Path]:
@@ -78,7 +78,7 @@ class Book:
         """A source folder whose chapters are executed copies and all else links."""
         for name in ("notebooks", "figures"):
             (self.source / name).mkdir(parents=True, exist_ok=True)
-        for name in (*SOURCES, "results"):
+        for name in (*SOURCES, "results", "models"):
             link = self.source / name
             if not link.is_symlink() and (self.root / name).exists():
                 link.symlink_to(os.path.relpath(self.root / name, link.parent))
