@@ -1,41 +1,19 @@
 """Completions to be read: chosen by rule, each outcome is what it says, and the first error is the verdict's."""
 
+from xml.etree import ElementTree
+
 import pandas as pd
 import pytest
+from rollout_cases import write_rollouts
 
-from bi.augmentation.arms import build_problems, build_rows, prompt_row
+from bi.augmentation.verdict import ERRORS
 from bi.augmentation.wording import get_wording
 from bi.evaluation.before_after import COLUMNS, OUTCOMES, completion_pairs
-from bi.recipes import SMOKE
-from bi.runs import SPLITS, Run
-
-STAGES = {"sft": 0, "rl": 1}
-WRONG = {"answer": "! 99", "look-up": "D0 .", "empty": ""}
-
-
-def write_rollouts(runs, *, problems=26, drop=0):
-    """Two samples of each problem and stage for two arms and two seeds; the first samples pass through all outcomes."""
-    drawn = build_problems(SMOKE.task, "test_id", problems, seed=0)
-    right = build_rows(drawn, "bridge", SMOKE.task, SMOKE.rates, seed=0)
-    wording = get_wording(SMOKE.task.wording)
-    for arm in ("vanilla", "bridge"):
-        for seed in (3, 4):
-            run = Run("smoke", "models/tiny-base", arm, seed, str(runs))
-            for stage, place in STAGES.items():
-                rows = []
-                for index, (problem, row) in enumerate(zip(drawn, right, strict=True)):
-                    good = list(OUTCOMES.values())[index % 4][place]
-                    for sample in (1, 0):
-                        broken = row["completion"].rsplit("!", 1)[0] + list(WRONG.values())[index % 3]
-                        text = row["completion"] if good and sample == 0 else broken
-                        verdict = wording.verdict(text, problem)
-                        rows.append({**prompt_row(problem, SMOKE.task), "sample": sample, "completion": text,
-                                     "answer": verdict.answer, "first_error": verdict.first_error})
-                for split in SPLITS:
-                    run.rollouts(stage, split).parent.mkdir(parents=True, exist_ok=True)
-                    table = pd.DataFrame(rows[:len(rows) - (drop if stage == "rl" else 0)])
-                    table.to_parquet(run.rollouts(stage, split))
-    return [Run("smoke", "models/tiny-base", arm, seed, str(runs)) for arm in ("vanilla", "bridge") for seed in (3, 4)]
+from bi.live.completions import TOLD, completion_browser, explain, show_pairs
+from bi.provenance import write_csv
+from bi.runs import SPLITS
+from bi.tasks.expression import Num, Op, Ref
+from bi.tasks.problem import build_problem
 
 
 def test_each_outcome_holds_its_first_problems_and_says_how_many_it_has(tmp_path):
@@ -71,4 +49,35 @@ def test_the_rule_sees_nothing_but_identifiers_and_outcomes(tmp_path):
 
 def test_stages_with_other_problems_are_refused(tmp_path):
     with pytest.raises(ValueError, match="vanilla, seed 3, id: .* of other problems"):
-        completion_pairs(write_rollouts(tmp_path, drop=2))
+        completion_pairs(write_rollouts(tmp_path, drop=1))
+
+
+def test_a_page_marks_the_first_error_of_each_completion_and_no_other(tmp_path):
+    table = completion_pairs(write_rollouts(tmp_path), shown=2)
+    write_csv(tmp_path / "results" / "smoke" / "completions.csv", table)
+    page = completion_browser(tmp_path / "results" / "smoke")
+    assert page == show_pairs(table)
+    parsed = ElementTree.fromstring(page.replace(" open>", ">"))
+    pairs = parsed.findall("details")
+    assert len(pairs) == len(table)
+    for pair, row in zip(pairs, table.itertuples(), strict=True):
+        for side, error, line in zip(pair.findall("div/div"), (row.before_error, row.after_error),
+                                     (row.before_line, row.after_line), strict=True):
+            marked = [place for place, item in enumerate(side.findall("ol/li"), start=1) if item.get("class")]
+            assert marked == ([line] if line else [])
+            marks = [mark.text for mark in side.iter("span") if mark.get("class") == "live-mark"]
+            assert marks == (["first error"] if error else [])
+
+
+def test_every_error_has_words_for_a_reader():
+    assert list(TOLD) == list(ERRORS)
+    problem = build_problem("igsm", {"1": Num(2), "2": Op("+", (Ref("1"), Num(1)))}, ["1", "2"], "2", 23)
+    wording = get_wording("compact")
+    for text, told in (("D1 2 = V1 2 . D2 2 + 1 = V2 4 . ! 4", "the arithmetic is wrong; N2 is 3"),
+                       ("D2 2 + 1 = V2 3 . ! 3", "it uses N1, which has no value yet")):
+        assert explain(wording.anatomy(text, problem), problem) == told
+
+
+def test_a_profile_without_the_table_says_so_in_a_sentence(tmp_path):
+    page = completion_browser(tmp_path / "results" / "gpu")
+    assert "has no table of completions yet" in page and "make reproduce PROFILE=gpu" in page

@@ -24,16 +24,18 @@ import own_data
 import per_step_influence
 import step_test
 import two_arms
-from bi_book import equations, offline, provenance, theme_options
+from bi_book import equations, offline, provenance, sources, theme_options
 from bi_book.figures import dark_name
 
 from bi.tasks.gsm8k import read_gsm8k
 
 BY_NAME = {page.name: page for page in pages()}
 THEORY = [page for page in pages() if "/theory/" in page.name]
+THEORY += [BY_NAME["notebooks/fine_tuning_to_grpo"], BY_NAME["notebooks/rollout_accuracy"]]
 RESULTS = ("book/index", "notebooks/two_arms", "notebooks/own_data", "book/evidence/did-not-reproduce",
            "notebooks/measured", "notebooks/two_kinds", "notebooks/problems_as_graphs",
-           "notebooks/measuring_influence", "notebooks/step_test")
+           "notebooks/measuring_influence", "notebooks/step_test", "notebooks/fine_tuning_to_grpo",
+           "notebooks/rollout_accuracy", "book/glossary")
 DIRECTIVE = r"^(?P<fence>`{3,}|:{3,})\{%s\} *(?P<argument>\S*)[^\n]*\n(?P<body>.*?)^(?P=fence) *$"
 
 
@@ -85,6 +87,25 @@ def test_a_function_or_test_that_is_gone_is_noticed() -> None:
     assert "no module" in str(equations.function_problem(ROOT, "bi.gone.gone"))
     assert "defines no test_gone" in str(equations.check_problem(ROOT, "tests/test_book.py::test_gone"))
     assert "no file" in str(equations.check_problem(ROOT, "tests/test_gone.py::test_gone"))
+
+
+def test_names_in_the_code_are_defined_where_a_link_leads() -> None:
+    named = [name for page in pages() for name in re.findall(r"\{defined\}`([^`]+)`", page.text)]
+    assert len(set(named)) > 40
+    for name in named:
+        place = sources.find(ROOT, name)
+        assert place is not None, name
+        line = (ROOT / place.file).read_text().splitlines()[place.line - 1]
+        assert place.line == 1 or name.rpartition(".")[2] in line, (name, line)
+    assert sources.find(ROOT, "bi.streams.gone") is None and sources.find(ROOT, "gone.gone") is None
+
+
+def test_every_word_of_the_glossary_says_where_it_is_fixed() -> None:
+    body = directives(BY_NAME["book/glossary"], "glossary")[0]["body"]
+    entries = re.split(r"\n\n(?=\S)", body.strip())
+    words = [entry.splitlines()[0] for entry in entries]
+    assert words == sorted(words, key=str.lower) and len(words) >= 40
+    assert all("Code: {defined}`" in entry for entry in entries)
 
 
 def test_references_resolve() -> None:
