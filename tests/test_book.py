@@ -370,9 +370,12 @@ def test_the_book_builds_strictly_and_notices_what_is_missing(tmp_path: Path) ->
     assert (html / "_static/tables/main.csv").read_bytes() == (results / "main.csv").read_bytes()
 
     (results / "curves.provenance.json").unlink()
+    for name in ("completions.csv", "completions.provenance.json"):  # a page may do without this table
+        (results / name).unlink()
     (source / "figures" / "influence-dark.png").unlink()
     (source / "figures" / "accuracy.png").unlink()
     broken = build_book(source, tmp_path / "broken", results)
     assert broken.returncode != 0
     for complaint in ("curves.provenance.json does not exist", "no dark half", "accuracy.png"):
         assert complaint in broken.stderr
+    assert "completions" not in broken.stderr

@@ -147,11 +147,11 @@ def test_solutions_are_folded(desk: Visit, html: Path) -> None:
 
 def chosen(part: sync_api.Locator, label: str, number: int) -> None:
     """Choose the ``number``-th entry of the choice called ``label``."""
-    part.get_by_label(label, exact=True).select_option(index=number)
+    part.get_by_role("combobox", name=label).select_option(index=number)
 
 
 def set_slider(part: sync_api.Locator, label: str, value: float) -> None:
-    part.get_by_label(label).evaluate("""(slider, value) => {
+    part.get_by_role("slider", name=label).evaluate("""(slider, value) => {
         slider.value = value;
         slider.dispatchEvent(new Event('input', {bubbles: true}));
     }""", value)

@@ -73,7 +73,7 @@ live.each(".softmax-step", (part) => {
   };
   part.prepend(live.make("div", { class: "live-controls" },
     ...logits.map((logit, index) => live.slider(`Logit of ${start.completions[index]}`,
-      { min: -4, max: 4, step: 0.1, value: logit, show: (v) => v.toFixed(1) },
+      { min: -4, max: 4, step: 0.1, value: logit, show: (v) => liveNumber(v, 1) },
       (value) => { logits[index] = value; show(); })),
     live.slider("Step size", { min: 0, max: 8, step: 0.1, value: rate, show: (v) => v.toFixed(1) },
       (value) => { rate = value; show(); })));
