@@ -259,6 +259,34 @@ def test_completions_are_chosen_by_arm_problems_and_outcome(desk: Visit, html: P
     assert desk.errors == []
 
 
+def test_playing_widens_no_page_and_hides_nothing_from_a_screen_reader(visit: Visit, html: Path) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = visit.open(html / "notebooks/problems_as_graphs.html")
+    for name in ("reflection", "analysis", "subgoal"):
+        page.locator(".graph-steps").get_by_label(name, exact=True).check()
+    chosen(page.locator(".graph-steps"), "Problem", 2)
+    page.get_by_role("button", name="To the end").click()
+    assert_fits(page, axe, ".graph-steps")
+    page = visit.open(html / "notebooks/fine_tuning_to_grpo.html")
+    set_slider(page.locator(".softmax-step"), "Logit of 12", 4)
+    assert_fits(page, axe, ".softmax-step")
+    page = visit.open(html / "notebooks/rollout_accuracy.html")
+    set_slider(page.locator(".coefficient"), "Rollout accuracy", 1)
+    assert_fits(page, axe, ".coefficient")
+    page = visit.open(html / "notebooks/two_arms.html")
+    if page.locator(".completions").count():
+        chosen(page.locator(".completions"), "Outcome", 2)
+        assert_fits(page, axe, ".completions")
+    assert visit.outside == []  # errors are not looked at: the checker itself asks for style sheets in a way of its own
+
+
+def assert_fits(page: sync_api.Page, axe: object, part: str) -> None:
+    """The page is no wider than the screen, and the checker finds nothing serious in ``part``."""
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), part
+    found = axe.run(page, context=part).response["violations"]
+    assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == [], part
+
+
 def test_without_scripts_the_parts_can_be_read(browser: sync_api.Browser, html: Path) -> None:
     page = browser.new_context(java_script_enabled=False, offline=True).new_page()
     page.goto((html / "notebooks/problems_as_graphs.html").as_uri())
