@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ import step_test
 import two_arms
 from bi_book import equations, offline, provenance, sources, theme_options
 from bi_book.figures import dark_name
+from docutils import nodes
 
 from bi.tasks.gsm8k import read_gsm8k
 
@@ -98,6 +100,15 @@ def test_names_in_the_code_are_defined_where_a_link_leads() -> None:
         line = (ROOT / place.file).read_text().splitlines()[place.line - 1]
         assert place.line == 1 or name.rpartition(".")[2] in line, (name, line)
     assert sources.find(ROOT, "bi.streams.gone") is None and sources.find(ROOT, "gone.gone") is None
+
+
+def test_a_link_to_the_source_leads_to_its_line_from_any_folder() -> None:
+    node = sources.source_link("", "", nodes.Text("bi.streams.stream"), file="bi/streams.py", line=25)
+    builder = SimpleNamespace(get_target_uri=lambda name: f"{name}.html", current_docname="book/theory/a")
+    page = SimpleNamespace(builder=builder, body=[])
+    with pytest.raises(nodes.SkipNode):
+        sources.visit_html(page, node)
+    assert 'href="../../code/bi/streams.html#line-25"' in page.body[0] and "bi.<wbr>streams.<wbr>stream" in page.body[0]
 
 
 def test_every_word_of_the_glossary_says_where_it_is_fixed() -> None:

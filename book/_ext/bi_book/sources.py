@@ -89,16 +89,13 @@ def page_name(file: str) -> str:
 
 
 def visit_html(self: Any, node: source_link) -> None:
-    """Write the link and leave its text to be written as code."""
+    """Write the link, its text as code that breaks behind a dot where it has to."""
     here = self.builder.get_target_uri(self.builder.current_docname)
     target = relative_uri(here, f"{page_name(node['file'])}.html")
     self.body.append(f'<a class="reference internal" href="{target}#line-{node["line"]}">'
-                     '<code class="docutils literal notranslate"><span class="pre">')
-
-
-def depart_html(self: Any, node: source_link) -> None:
-    """Close the link."""
-    self.body.append("</span></code></a>")
+                     '<code class="docutils literal notranslate"><span class="pre">'
+                     f'{escape(node.astext()).replace(".", ".<wbr>")}</span></code></a>')
+    raise nodes.SkipNode
 
 
 def visit_plain(self: Any, node: source_link) -> None:
@@ -126,7 +123,7 @@ def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 def setup(app: Sphinx) -> None:
     """Register the role, its node and the pages."""
-    app.add_node(source_link, html=(visit_html, depart_html), latex=(visit_plain, depart_plain),
+    app.add_node(source_link, html=(visit_html, None), latex=(visit_plain, depart_plain),
                  text=(visit_plain, depart_plain))
     app.add_role("defined", Defined())
     app.connect("html-collect-pages", source_pages)
