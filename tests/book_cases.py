@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from rollout_cases import write_rollouts
 
 from bi.augmentation.anatomy import KINDS
+from bi.evaluation.before_after import completion_pairs
 from bi.evaluation.tables import behavior_rows, summary_table
 from bi.evaluation.verdicts import Estimate
 from bi.notebook import read_cells
@@ -80,9 +82,11 @@ def invent_results(folder: Path) -> Path:
     main = _main(values)
     tables = {
         "main": main, "summary": summary_table(values, resamples=100), "rollout_accuracy": pd.concat([counts, train]),
-        "curves": pd.DataFrame([(arm, seed, step, rng.random()) for arm in ("vanilla", "bridge") for seed in SEEDS
-                                for step in range(20)], columns=["arm", "seed", "step", "rollout_accuracy"]),
+        "curves": pd.DataFrame([(arm, seed, step, *rng.random(2)) for arm in ("vanilla", "bridge") for seed in SEEDS
+                                for step in range(20)],
+                               columns=["arm", "seed", "step", "rollout_accuracy", "frac_reward_zero_std"]),
         "influence": _influence(rng), "anatomy": _anatomy(), "behaviors": behavior_rows(main, _sft_data(main)),
+        "completions": completion_pairs(write_rollouts(folder / "runs", profile=PROFILE)),
     }
     for name, table in tables.items():
         write_table(results / f"{name}.csv", table, provenance(PROFILE, SEEDS, "0123456789ab", 12.0, root=ROOT))

@@ -156,15 +156,22 @@ class _FromSidecars(SphinxDirective):
 
 
 class Provenance(_FromSidecars):
-    """``{provenance} table ...``: the box under a figure."""
+    """``{provenance} table ...``: the box under a figure.
+
+    With ``:optional:`` a table that the profile does not have is left out without a warning, for parts of a page that
+    say so themselves.
+    """
 
     required_arguments = 1
     final_argument_whitespace = True
-    option_spec: ClassVar = {"notebook": directives.unchanged}
+    option_spec: ClassVar = {"notebook": directives.unchanged, "optional": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         """One box for all tables named."""
-        records, sizes = self.read(self.arguments[0].split())
+        names = self.arguments[0].split()
+        if "optional" in self.options:
+            names = [name for name in names if (place_of(self.results, name) / f"{name}.csv").is_file()]
+        records, sizes = self.read(names)
         if not records:
             return []
         return [provenance_box(records=records, sizes=sizes, notebook=self.options.get("notebook", ""))]
