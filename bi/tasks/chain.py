@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from bi.tasks.expression import Expr, Num, Op, binary_operations, evaluate, references, subgoals
+from bi.tasks.expression import Expr, Num, Op, binary_operations, evaluate, subgoals
 from bi.tasks.operators import Value
 from bi.tasks.problem import Problem, Quantity
 from bi.tasks.written import MOST_DECIMALS
@@ -23,14 +23,13 @@ BLANK = "___"
 
 @dataclass(frozen=True, slots=True)
 class Claim(Quantity):
-    """A quantity that may rest on others beyond those in its formula (``uses``)."""
+    """A quantity that may rest on others beyond those in its formula: ``uses``, which its ``parents`` end with."""
 
     uses: tuple[str, ...] = ()
 
-    @property
-    def parents(self) -> tuple[str, ...]:
-        """Names in the formula, then those in ``uses``, each once."""
-        return tuple(dict.fromkeys((*references(self.formula), *self.uses)))
+    def __post_init__(self) -> None:
+        Quantity.__post_init__(self)  # super() does not work in a class that slots=True has made anew
+        object.__setattr__(self, "parents", tuple(dict.fromkeys((*self.parents, *self.uses))))
 
 
 @dataclass(frozen=True, slots=True)
