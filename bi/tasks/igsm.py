@@ -203,7 +203,7 @@ def _write(parents: Iterable[str], shape: Shape) -> Expr:
     refs = tuple([Ref(parent) for parent in parents])
     if not refs:
         return Num(constant)
-    core = Op(inner, refs) if len(refs) > 1 else refs[0]
+    core = refs[0] if len(refs) == 1 else Op(inner, refs)
     return Op(outer, (Num(constant), core)) if outer else core
 
 
