@@ -94,8 +94,8 @@ def told_stream(
 ) -> Iterator[tuple[str, T]]:
     """The keys of :func:`problem_stream`, and what ``tell`` makes of each problem.
 
-    Several processes (:func:`bi.processes.workers`) draw and tell ahead; which of their problems is new is decided here,
-    in the order in which one process would have drawn them, so their number changes nothing.
+    Several processes (:func:`bi.processes.workers`) draw and tell ahead; which of their problems is new is decided
+    here, in the order in which one process would have drawn them, so their number changes nothing.
     """
     config, held_out = task_config(task, split_ops(task, split), split), split in _HELD_OUT
     if not held_out and getattr(config, "drop_zero", 0):  # answers to train on keep their distribution
