@@ -89,8 +89,8 @@ class Chain:
     def small_steps(self, name: str) -> tuple[Expr, ...]:
         """The expressions between a calculation with its values put in and the result, the former first.
 
-        Empty where there is nothing to expand: a single operation, a value that was rounded, an intermediate value
-        that is no decimal of six places at most, or small steps by the author.
+        Empty where there is nothing to expand: a single operation, a value that was rounded, an intermediate value or
+        a result that is no decimal of six places at most, a result written as a fraction, or small steps by the author.
         """
         slot = next(slot for slot in self.passages[self.passage_of[name]].slots if slot.name == name)
         return self.expansion(name) if slot.free else ()
@@ -104,7 +104,7 @@ class Chain:
         if evaluate(known, {}, None) != quantity.value:
             return ()
         steps = (known, *subgoals(known, None))
-        return steps if all(_writable(step) for step in steps) else ()
+        return steps if all(_writable(step) for step in (*steps, Num(abs(quantity.value)))) else ()
 
 
 def _with_values(expr: Expr, values: Mapping[str, Value]) -> Expr:
