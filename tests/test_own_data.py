@@ -329,6 +329,7 @@ def test_a_line_with_several_annotations_is_not_torn_apart():
     ("<<1/2=1/2%>>50\n#### 50", "'1/2%' is no number"),
     ("<<2/6=1/3>>1/3\n<<6/1/3=18>>18\n#### 18", r"<<6/1/3=18>> is wrong, it is 2, not 18"),
     ("<<1/3=1/3>>1/3\n#### 1 4/3", "holds no number"),
+    ("<<1/3=1/3>>1/3\n<</3*3=1>>1\n#### 1", "cannot read the calculation"),
 ])
 def test_what_cannot_be_read_is_refused_with_its_reason(answer, said):
     with pytest.raises(ValueError, match=said):
@@ -496,7 +497,8 @@ def test_every_line_has_its_own_verdict_and_a_slip_condemns_one_line_only():
 @pytest.mark.parametrize("cases", [100, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_no_text_breaks_the_readers(cases):
     rng = random.Random(5)
-    texts = [inject_row(row, "gsm8k", Request(ALL))["completion"] for row in rows_of(DATA)]
+    rows = [*rows_of(DATA), *({"question": question, "answer": answer} for question, answer in FRACTION_ROWS)]
+    texts = [inject_row(row, "gsm8k", Request(ALL))["completion"] for row in rows]
     for index in range(cases):
         words = list(texts[index % len(texts)])
         for _ in range(rng.randint(1, 6)):

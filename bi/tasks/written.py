@@ -155,9 +155,10 @@ def _join_fractions(tokens: list[str], is_number: Callable[[str], bool]) -> list
     """``tokens`` with some quotients as one; none behind a division, for ``6/1/3`` is read from left to right."""
     joined: list[str] = []
     for token in tokens:
-        whole_numbers = token.isdecimal() and joined[-1:] == ["/"] and joined[-2].isdecimal()
-        if whole_numbers and joined[-3:-2] != ["/"] and is_number(f"{joined[-2]}/{token}"):
-            joined[-2:] = [f"{joined[-2]}/{token}"]
+        top, sign = joined[-2:] if len(joined) > 1 else ("", "")
+        whole_numbers = sign == "/" and top.isdecimal() and token.isdecimal()
+        if whole_numbers and joined[-3:-2] != ["/"] and is_number(f"{top}/{token}"):
+            joined[-2:] = [f"{top}/{token}"]
         else:
             joined.append(token)
     return joined
