@@ -197,7 +197,7 @@ COMPACT = (
     ("modulus", 23),
     ("compact", True),
     ("abstract_depth", 1),
-    ("operands", (1, 2, 5, 4)),
+    ("operands", (1, 4, 4, 0)),
     ("reuse", 0.7),
     ("redundant", (1, 4)),
 )

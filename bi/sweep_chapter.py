@@ -10,7 +10,6 @@ import pandas as pd
 from bi.sweep import Candidate, SweepPlan, chosen
 
 END = 10  # steps at the end of RL that a curve's last value is averaged over
-KINDS = ("arithmetic", "look-up", "order", "format")
 COLUMNS = {("accuracy", "sft", "dev_id"): "SFT", ("accuracy", "sft", "dev_ood"): "SFT, larger",
            ("accuracy", "rl", "dev_id"): "RL", ("accuracy", "rl", "dev_ood"): "RL, larger",
            ("mixed", "sft", "dev_id"): "mixed before RL"}
@@ -19,26 +18,27 @@ COLUMNS = {("accuracy", "sft", "dev_id"): "SFT", ("accuracy", "sft", "dev_ood"):
 def changes(candidate: Candidate) -> str:
     """What a candidate sets, in words for a table; ``as the profile`` where it changes nothing."""
     parts = [*candidate.task, *candidate.options, *candidate.sft, *(candidate.grpo or ())]
-    return ", ".join(f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}"
-                     for name, value in parts) or "as the profile"
+    words = (f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}" for name, value in parts)
+    return ", ".join(words) or "as the profile"
 
 
 def sweep_rows(plan: SweepPlan, metrics: pd.DataFrame) -> pd.DataFrame:
-    """A row a candidate and arm: means over seeds with the lowest and highest seed, as texts; the chosen one is marked."""
+    """A row a candidate and arm, as texts: means over seeds with the lowest and highest; the chosen one is marked."""
     taken = chosen(plan).name
     rows = []
     for candidate in plan.candidates:
         for arm, part in metrics[metrics["candidate"] == candidate.name].groupby("arm", sort=False):
-            row = {"recipe": candidate.name + (" (chosen)" if candidate.name == taken else ""), "arm": arm}
+            mark = " (chosen)" if candidate.name == taken else ""
+            row = {"recipe": candidate.name + mark, "sets": changes(candidate), "arm": arm}
             for (metric, stage, split), label in COLUMNS.items():
-                values = part.loc[(part["metric"] == metric) & (part["stage"] == stage) & (part["split"] == split), "value"]
-                row |= {label: _spread(values)} if len(values) else {}
+                cell = part[(part["metric"] == metric) & (part["stage"] == stage) & (part["split"] == split)]
+                row |= {label: _spread(cell["value"])} if len(cell) else {}
             rows.append(row)
     return pd.DataFrame(rows).fillna("–").set_index("recipe")
 
 
 def curve_rows(curves: pd.DataFrame) -> pd.DataFrame:
-    """What to watch for collapse, a row a candidate and arm: the last steps of RL, means over seeds with their range."""
+    """What to watch for collapse, a row a candidate and arm: the last steps of RL, means over seeds."""
     watched = {"rollout_accuracy": "rollout accuracy", "entropy": "entropy (nats)", "format": "format",
                "completion_length": "tokens", "truncated": "cut off"}
     last = curves[curves["step"] > curves["step"].max() - END]
@@ -63,6 +63,9 @@ def sweep_facts(plan: SweepPlan, tables: Mapping[str, pd.DataFrame], start: str)
     whole = anatomy[(anatomy["operations"] == 0) & (anatomy["stage"] == "sft") & (anatomy["split"] == "dev_id")]
     for (arm, kind), part in whole.groupby(["arm", "kind"]):
         facts[f"{arm}_{kind.replace('-', '')}"] = 100 * part["share_of_errors"].mean()
+    shares = [facts[f"vanilla_{kind}"] for kind in ("arithmetic", "lookup", "order")]
+    facts["level"] = _met(all(25 <= facts[f"{arm}_sft_id"] <= 60 for arm in ("vanilla", "bridge")))
+    facts["spread"] = _met(min(shares) >= 20)
     if len(tables.get("curves", ())):
         facts |= _curve_facts(tables["curves"], name)
     return {f"{start}_{key}": value for key, value in facts.items()}
@@ -76,6 +79,10 @@ def _curve_facts(curves: pd.DataFrame, name: str) -> dict[str, Any]:
                       for column in ("rollout_accuracy", "entropy", "format", "completion_length", "n_reflection",
                                      "n_analysis", "n_subgoal")}
     return facts
+
+
+def _met(holds: bool) -> str:
+    return "met" if holds else "not met"
 
 
 def _spread(values: pd.Series) -> str:

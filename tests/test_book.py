@@ -24,6 +24,7 @@ import measure
 import measuring_influence
 import own_data
 import per_step_influence
+import recipe
 import step_test
 import two_arms
 from bi_book import equations, offline, provenance, sources, theme_options
@@ -337,6 +338,14 @@ def test_the_error_of_count_sketch_halves_when_its_size_is_quadrupled() -> None:
 def test_shared_operands_make_wider_lines() -> None:
     (lines, wide), (more_lines, fewer_wide) = (base_model.line_widths(reuse, 150) for reuse in (0.7, 0.0))
     assert lines < more_lines and wide > fewer_wide > 0
+
+
+def test_the_best_recipe_for_the_worse_arm_is_not_the_one_that_divides_them_most() -> None:
+    rows = [("low", "a", 0.4), ("low", "b", 0.5), ("high", "a", 0.3), ("high", "b", 0.9)]
+    table = pd.DataFrame([(name, arm, seed, "rl", "dev_id", "accuracy", value + 0.01 * seed)
+                          for name, arm, value in rows for seed in (0, 1)],
+                         columns=["candidate", "arm", "seed", "stage", "split", "metric", "value"])
+    assert recipe.best_for_the_worse(table) == "low"
 
 
 def test_importance_weights_find_the_change_of_any_step() -> None:
