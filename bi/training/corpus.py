@@ -134,7 +134,7 @@ def _config(recipe: CorpusRecipe, kind: str, progress: float) -> IGSMConfig:
         abstract_depth=1,
         operands=recipe.operands,
         reuse=recipe.reuse,
-        redundant=(4, 10) if kind == "lookup" else recipe.redundant,
+        redundant=recipe.redundant,
     )
 
 
