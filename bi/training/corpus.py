@@ -3,7 +3,7 @@
 Documents are pairs (prompt, completion) of the compact wording. Each kind drills one thing that a solution needs:
 
 - ``arithmetic``: one operation on stated numbers, sometimes two;
-- ``lookup``: constants, copies and single operations, many premises, few operations;
+- ``lookup``: constants, copies and single operations, two at most;
 - ``solve``: problems of several operations, most of them with redundant premises;
 - ``dense``: the same, but every quantity of the problem is computed, which practises lines rather than planning.
 
