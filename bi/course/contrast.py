@@ -12,7 +12,7 @@ from bi.course.exercise import Attempt, Exercise, agree, expect, instances, same
 
 def inspect_objective(objective: Attempt) -> None:
     """Along random directions the objective must rise as fast as the group gradient says; any constant may be added."""
-    rng, step = instances("ex-arcsine"), 1e-5
+    rng, step = instances("ex-objective"), 1e-5
     for _ in range(12):
         logits, direction = rng.normal(size=(2, 6))
         correct = np.arange(6) < rng.integers(1, 6)
@@ -131,7 +131,7 @@ def _near(found: float, wanted: tuple[float, float], repeats: int) -> bool:
 
 CHAPTER = "book/theory/per-step-influence"
 EXERCISES = (
-    Exercise("ex-arcsine", CHAPTER, "pencil", ("objective",), inspect_objective,
+    Exercise("ex-objective", CHAPTER, "pencil", ("objective",), inspect_objective,
              "on random policies it rises along every direction as the group gradient says"),
     Exercise("ex-naive", CHAPTER, "code", ("group_gradient", "self_influence"), inspect_naive,
              "the gradient follows its definition, and both estimates agree with listing all groups", ("softmax",)),

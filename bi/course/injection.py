@@ -125,5 +125,6 @@ EXERCISES = (
     Exercise("ex-none", CHAPTER, "pencil", ("expected_reflections", "chance_of_none"), inspect_none,
              "listing which attempts turn back gives the same numbers"),
     Exercise("ex-own", CHAPTER, "code", ("InterimResult",), inspect_interim,
-             "the contract holds on two dozen problems, and places, phrases and mistakes are as asked"),
+             "the contract holds on two dozen problems, and places, phrases and mistakes are as asked",
+             ("promises_kept",)),
 )

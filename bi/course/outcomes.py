@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from bi.course.exercise import Attempt, Exercise, agree, expect, instances, same
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KEYS = ("arm", "stage", "split")
 
@@ -38,6 +41,8 @@ def inspect_signal(mixed: Attempt, best: Attempt) -> None:
 
 def inspect_strict(share: Attempt) -> None:
     """On invented tables: the mean difference over seeds for every arm, stage and split, and nothing else."""
+    import pandas as pd  # here, since it takes longer to load than all other checkers together
+
     rng = instances("ex-strict")
     for seeds in (1, 3):
         main = _invent_main(rng, seeds)
@@ -74,6 +79,8 @@ def _doubling(alpha: float | np.ndarray, n: int) -> np.ndarray:
 
 def _invent_main(rng: np.random.Generator, seeds: int) -> pd.DataFrame:
     """A table in the form of ``main.csv``, with a metric that nobody asks for."""
+    import pandas as pd
+
     rows = []
     for arm, stage, split, seed in product(("vanilla", "bridge"), ("sft", "rl"), ("id", "ood"), range(seeds)):
         accuracy = rng.uniform(0.4, 0.9)

@@ -1,0 +1,151 @@
+"""``make course``: notebooks for students (no solutions) and instructors (with them), and a script to check a class.
+
+Everything is made from the pages of the book and from ``book/exercises``; the same sources give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+from runpy import run_path
+
+import nbformat
+import pandas as pd
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from bi.course import EXERCISES, Exercise, check
+from bi.files import atomic_folder, atomic_write
+from workflow.exercises import Code, Pages
+from workflow.stages import ROOT
+
+COURSE = Path("_build") / "course"
+TIMES = Path("results") / "course.csv"
+SCRIPT = '''"""Check a folder of submissions and write a CSV: python check_submissions.py FOLDER --out grades.csv"""
+
+import sys
+
+from bi.course.grading import main
+
+if __name__ == "__main__":
+    sys.exit(main())
+'''
+INTRODUCTION = """# Exercises: {title}
+
+These exercises belong to the chapter *{title}* of *Behavior Injection, reproduced*. Write your functions where
+`raise NotImplementedError` stands. The cell behind them tries what you wrote, on cases that you do not see, and says in
+words what does not hold yet. Keep the names of the functions; then hand in this file."""
+SOLVED = """# Exercises with solutions: {title}
+
+For instructors. The exercises of the chapter *{title}* of *Behavior Injection, reproduced*, each with its solution in
+words and code, and the check that students run."""
+README = """# Course notebooks
+
+| folder | for | solutions |
+|---|---|---|
+| `student` | hand these out, one notebook a chapter | no |
+| `instructor` | the same with solutions in words and code | yes |
+
+The notebooks need the package `bi`. `make venv` in the repository sets it up, with a kernel; open a notebook with any
+Jupyter, or an editor that can, and choose `.venv/bin/python`.
+
+Collect what comes back in one folder, a file named after each student (or a folder for each), and check the class with
+
+    .venv/bin/python _build/course/check_submissions.py FOLDER --out grades.csv
+
+Each submission runs in a process of its own with limits on time, memory and the size of files. That protects from
+accidents, not from code that means harm: for that, run it in a container. `make course` writes this folder anew: keep
+nothing of your own in it.
+"""
+
+
+def write_course(root: Path, out: Path) -> Path:
+    """Write the course folder ``out``, replacing it, and return it."""
+    pages = Pages(root)
+    with atomic_folder(out) as folder:
+        for solved in (False, True):
+            place = folder / ("instructor" if solved else "student")
+            place.mkdir()
+            for chapter, exercises in groupby(EXERCISES, key=lambda exercise: exercise.chapter):
+                notebook = make_notebook(root, pages, chapter, list(exercises), solved)
+                nbformat.validate(notebook)
+                text = nbformat.writes(notebook, version=4) + "\n"
+                (place / f"{_module(chapter)}.ipynb").write_text(text, encoding="utf-8")
+        (folder / "check_submissions.py").write_text(SCRIPT, encoding="utf-8")
+        (folder / "README.md").write_text(README, encoding="utf-8")
+    return out
+
+
+def make_notebook(root: Path, pages: Pages, chapter: str, exercises: list[Exercise],
+                  solved: bool) -> nbformat.NotebookNode:
+    """The notebook of a chapter's exercises, with solutions if ``solved``."""
+    code = Code(root / "book" / "exercises" / f"{_module(chapter)}.py")
+    begin = (SOLVED if solved else INTRODUCTION).format(title=pages.title(chapter))
+    cells = [new_markdown_cell(begin, id="introduction"),
+             new_code_cell(f"{code.imports()}\n\nfrom bi.course import check", id="imports")]
+    known: list[str] = []
+    for number, exercise in enumerate(exercises, start=1):
+        cells.append(new_markdown_cell(f"## Exercise {number}", id=f"{exercise.label}-heading"))
+        cells += exercise_cells(exercise, pages, code, known, solved)
+        known += [*exercise.given, *(exercise.hands_in if solved else ())]
+    metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+                "language_info": {"name": "python"},
+                "bi_course": {"chapter": chapter, "exercises": [exercise.label for exercise in exercises]}}
+    return new_notebook(cells=cells, metadata=metadata)
+
+
+def exercise_cells(exercise: Exercise, pages: Pages, code: Code, known: Iterable[str],
+                   solved: bool) -> list[nbformat.NotebookNode]:
+    """Statement, what is given, what is to be written (or the solution), and the check."""
+    told, label = pages.told(exercise), exercise.label
+    cells = [new_markdown_cell(told.statement, id=f"{label}-statement")]
+    if exercise.given:
+        cells.append(new_code_cell(code.solution(exercise.given, ()), id=f"{label}-given"))
+    if solved:
+        cells += [new_markdown_cell(f"**Solution.** {told.solution}", id=f"{label}-solution"),
+                  new_code_cell(code.solution(exercise.hands_in, (*known, *exercise.given)), id=f"{label}-code")]
+    else:
+        if exercise.kind == "pencil":
+            cells.append(new_markdown_cell("*Your derivation goes here.*", id=f"{label}-derivation"))
+        cells.append(new_code_cell("\n\n\n".join(map(code.starter, exercise.hands_in)), id=f"{label}-code"))
+    call = f'check("{label}", {", ".join(exercise.hands_in)})'
+    return [*cells, new_code_cell(call, id=f"{label}-check")]
+
+
+def measure(root: Path) -> pd.DataFrame:
+    """Seconds that each solution takes to be checked: ``exercise, chapter, kind, wall_s, cpu_s``, one run each."""
+    rows = []
+    for exercise in EXERCISES:
+        solutions = run_path(str(root / "book" / "exercises" / f"{_module(exercise.chapter)}.py"))
+        wall, cpu = time.perf_counter(), time.process_time()
+        verdict = check(exercise.label, *(solutions[name] for name in exercise.hands_in))
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        if not verdict:
+            raise ValueError(f"the book's own solution fails: {verdict}")
+        rows.append((exercise.label, exercise.chapter, exercise.kind, round(wall, 2), round(cpu, 2)))
+    return pd.DataFrame(rows, columns=["exercise", "chapter", "kind", "wall_s", "cpu_s"])
+
+
+def _module(chapter: str) -> str:
+    return chapter.rpartition("/")[2].replace("-", "_")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``write`` the course folder (the default), or ``time`` the checks of the solutions: ``results/course.csv``."""
+    parser = argparse.ArgumentParser(prog="python -m workflow.course", description="Course notebooks and their timing.")
+    parser.add_argument("command", nargs="?", choices=("write", "time"), default="write")
+    options = parser.parse_args(argv)
+    if options.command == "time":
+        with atomic_write(ROOT / TIMES) as handle:
+            measure(ROOT).to_csv(handle, index=False, lineterminator="\n")
+        print(f"times are in {TIMES}")
+    else:
+        print(f"the course is in {write_course(ROOT, ROOT / COURSE).relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
