@@ -1,29 +1,48 @@
 """``make course``: notebooks for students (no solutions) and instructors (with them), and a script to check a class.
 
+``python -m workflow.course time`` measures what a class waits for: the checks of the solutions, the commands of the
+lab, and this command itself. The instructor's page reads the table.
+
 Everything is made from the pages of the book and from ``book/exercises``; the same sources give the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from runpy import run_path
+from tempfile import TemporaryDirectory
 
 import nbformat
 import pandas as pd
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from bi.course import EXERCISES, Exercise, check
-from bi.files import atomic_folder, atomic_write
+from bi.files import atomic_folder
+from bi.provenance import provenance, write_table
+from bi.recipes import digest
 from workflow.exercises import Code, Pages
 from workflow.stages import ROOT
 
 COURSE = Path("_build") / "course"
 TIMES = Path("results") / "course.csv"
+LAB = {
+    "plain": "bi data --arm vanilla --rows 20 --min-ops 3 --max-ops 5 --wording english --out runs/lab/plain.jsonl",
+    "bridge": "bi data --arm bridge --rows 20 --min-ops 3 --max-ops 5 --wording english --out runs/lab/bridge.jsonl",
+    "own": "bi inject book/data/word_problems.jsonl --format gsm8k --behaviors reflection,analysis,subgoal "
+           "--out runs/lab/own.jsonl",
+    "prompts": "bi data --prompts-only --split rl --rows 32 --out runs/lab/prompts.jsonl",
+    "rollouts": "bi rollouts --model models/tiny-base --data runs/lab/prompts.jsonl --samples 8 "
+                "--out runs/lab/rollouts.parquet",
+    "accuracy": "bi eval runs/lab/rollouts.parquet --out runs/lab/accuracy.csv",
+    "influence": "bi influence models/tiny-base runs/lab/rollouts.parquet --out runs/lab/influence",
+}
+"""The commands of the 90-minute lab, as the instructor's page shows them."""
 SCRIPT = '''"""Check a folder of submissions and write a CSV: python check_submissions.py FOLDER --out grades.csv"""
 
 import sys
@@ -116,17 +135,37 @@ def exercise_cells(exercise: Exercise, pages: Pages, code: Code, known: Iterable
 
 
 def measure(root: Path) -> pd.DataFrame:
-    """Seconds that each solution takes to be checked: ``exercise, chapter, kind, wall_s, cpu_s``, one run each."""
-    rows = []
+    """Wall time of everything that a class waits for, each once: ``kind, item, wall_s``.
+
+    ``kind`` is pencil or code (``item``: an exercise, its solution checked), lab (a command of :data:`LAB`) or make.
+    """
+    rows = [*_time_checks(root), *_time_lab(root)]
+    with TemporaryDirectory() as place:
+        begin = time.perf_counter()
+        write_course(root, Path(place) / "course")
+        rows.append(("make", "course", time.perf_counter() - begin))
+    return pd.DataFrame(rows, columns=["kind", "item", "wall_s"]).round({"wall_s": 2})
+
+
+def _time_checks(root: Path) -> Iterator[tuple[str, str, float]]:
     for exercise in EXERCISES:
         solutions = run_path(str(root / "book" / "exercises" / f"{_module(exercise.chapter)}.py"))
-        wall, cpu = time.perf_counter(), time.process_time()
+        begin = time.perf_counter()
         verdict = check(exercise.label, *(solutions[name] for name in exercise.hands_in))
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        yield exercise.kind, exercise.label, time.perf_counter() - begin
         if not verdict:
             raise ValueError(f"the book's own solution fails: {verdict}")
-        rows.append((exercise.label, exercise.chapter, exercise.kind, round(wall, 2), round(cpu, 2)))
-    return pd.DataFrame(rows, columns=["exercise", "chapter", "kind", "wall_s", "cpu_s"])
+
+
+def _time_lab(root: Path) -> Iterator[tuple[str, str, float]]:
+    with TemporaryDirectory() as place:
+        for name, command in LAB.items():
+            words = command.replace("runs/lab", place).split()
+            begin = time.perf_counter()
+            done = subprocess.run([sys.executable, "-m", *words], cwd=root, capture_output=True, text=True)
+            yield "lab", name, time.perf_counter() - begin
+            if done.returncode:
+                raise ValueError(f"{command} failed:\n{done.stderr}")
 
 
 def _module(chapter: str) -> str:
@@ -139,8 +178,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("command", nargs="?", choices=("write", "time"), default="write")
     options = parser.parse_args(argv)
     if options.command == "time":
-        with atomic_write(ROOT / TIMES) as handle:
-            measure(ROOT).to_csv(handle, index=False, lineterminator="\n")
+        begin = time.perf_counter()
+        table = measure(ROOT)
+        write_table(ROOT / TIMES, table, provenance("any", [], digest(LAB), time.perf_counter() - begin))
         print(f"times are in {TIMES}")
     else:
         print(f"the course is in {write_course(ROOT, ROOT / COURSE).relative_to(ROOT)}")
