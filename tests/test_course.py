@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from book_cases import pages
-from course_cases import SLIPS, Slip, never_ends, solution, solutions
+from course_cases import SLIPS, Slip
+from wrong_answers import never_ends, solution, solutions
 
 from bi.course import EXERCISES, Exercise, check, find_exercise
 

@@ -121,10 +121,15 @@ def test_every_check_of_a_solution_is_timed_and_far_below_two_minutes() -> None:
 def test_the_instructors_page_shows_every_exercise_and_the_commands_that_were_timed() -> None:
     text = (ROOT / "book" / "teaching" / "instructor.md").read_text(encoding="utf-8")
     for exercise in EXERCISES:
-        assert re.search(rf"^\| `{exercise.label}` \| \[\]\(/{exercise.chapter}\) \| {exercise.kind} \|.*"
+        assert re.search(rf"^\| `{exercise.label}` \| \[.+?\]\(/{exercise.chapter}\) \| {exercise.kind} \|.*"
                          rf"::check_{exercise.label.replace('-', '_')}:s`", text, flags=re.M)
     for number, (name, command) in enumerate(LAB.items(), start=1):
         assert f"| {number} | `{command}` | {{glue:text}}`/notebooks/measured.ipynb::lab_{name}:s` |" in text
+
+
+def test_no_measured_time_is_typed_on_the_instructors_page() -> None:
+    text = (ROOT / "book" / "teaching" / "instructor.md").read_text(encoding="utf-8")
+    assert re.findall(r"\d+(?:\.\d+)? ?(?:s|ms|seconds)\b", text) == []
 
 
 def test_what_the_page_says_that_a_checker_says_is_what_it_says() -> None:
@@ -191,8 +196,7 @@ def test_what_hangs_dies_or_writes_for_ever_costs_its_own_exercise_only(tmp_path
         "def lucky_share(main):\n    os._exit(0)\n"
         "def best_baseline(p, s, r):\n    return bytearray(10**13)\n"
         "def objective(alpha):\n    open('big', 'w').write('x' * 10**9)\n"
-        "def graphs_that_fit(steps, stated):\n    sys.setrecursionlimit(10**9)\n"
-        "    return graphs_that_fit(steps, stated)\n")
+        "def graphs_that_fit(steps, stated):\n    import ctypes; ctypes.string_at(0)\n")
     folder = write_class(tmp_path, ada_DOT_py=script)
     labels = ("ex-orders", "ex-strict", "ex-baseline", "ex-objective", "ex-two-graphs", "ex-signal")
     found = verdicts(folder, "ada", labels, seconds=2.0)
@@ -201,7 +205,7 @@ def test_what_hangs_dies_or_writes_for_ever_costs_its_own_exercise_only(tmp_path
     assert "ended the process by itself" in found["ex-strict"]
     assert "raised MemoryError" in found["ex-baseline"]
     assert "File too large" in found["ex-objective"] or "SIGXFSZ" in found["ex-objective"]
-    assert re.search("SIGSEGV|RecursionError|MemoryError", found["ex-two-graphs"]), found["ex-two-graphs"]
+    assert "died (SIGSEGV)" in found["ex-two-graphs"]
     assert found["ex-signal"].startswith("right: ")
 
 
