@@ -113,6 +113,18 @@ def summed(*given: Any) -> tuple[float, float]:
     return tuple(value * given[3] for value in one_step.self_influence(*given))
 
 
+def only_mixed(logits: np.ndarray, correct: np.ndarray, n: int, repeats: int,
+               rng: np.random.Generator) -> tuple[float, float]:
+    """Means over the groups that are not silent."""
+    naive, independent = [], []
+    while len(naive) < repeats:
+        a, b = (one_step.group_gradient(logits, by_policy(rng, logits, n), correct) for _ in range(2))
+        if a.any() and b.any():
+            naive.append(a @ a)
+            independent.append(a @ b)
+    return float(np.mean(naive)), float(np.mean(independent))
+
+
 # sketches
 
 

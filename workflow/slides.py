@@ -30,7 +30,7 @@ from workflow.stages import ROOT
 LOOKS = Path("book") / "teaching"
 LEFT_OUT = ("Sources",)
 PARTS_LEFT_OUT = ("Back matter", "Teaching")
-FULL, LINE = 11.0, 75
+FULL, LINE, WIDOW = 11.0, 75, 1.5  # lines on a slide, letters on a line, and what a last sentence may exceed
 LONGEST_CODE, LONGEST_OUTPUT = 26, 16
 PAGE = """<!doctype html>
 <html lang="en">
@@ -79,7 +79,7 @@ class Slide:
     def has_room(self, block: Block) -> bool:
         """Whether ``block`` still fits."""
         shown = [each.weight for each in self.blocks if each.shown]
-        return not shown or sum(shown) + block.weight <= FULL
+        return not shown or sum(shown) + block.weight <= FULL + WIDOW * block.point
 
     def html(self) -> str:
         """The slide as a section, the chapter's own words folded as notes."""
@@ -178,11 +178,11 @@ def _blocks(part: Tag) -> Iterator[Block]:
     elif part.name == "p":
         yield Block(_first_sentence(part), 2.0, str(part), point=True)
     elif "claim" in classes:
-        yield Block(_inner(part), FULL)
+        yield Block(_inner(part), _lines(part))
     elif part.name in ("ul", "ol", "dl"):
         yield Block(str(part), _lines(part))
     elif part.name == "figure":
-        yield Block(_figure(part), FULL)
+        yield Block(_figure(part), FULL - 2.0)  # leaves room for one sentence
     elif "math" in classes:
         yield Block(f'<div class="equation">{part.decode_contents()}</div>', 2.5)
     elif "proof" in classes:

@@ -58,7 +58,8 @@ def inspect_interval(interval: Attempt) -> None:
     values = rng.normal(size=(5, 30))
     low, high = ends(values)
     shifted = ends(values + 1.0)
-    expect(np.allclose(shifted, (low + 1, high + 1)), "adding 1 to every difference must move both ends by 1")
+    expect(np.allclose(shifted, (low + 1, high + 1)), "adding 1 to every difference must move both ends "
+           "by 1 (draw from `rng`, so that the same generator gives the same draws)")
     expect(low < values.mean() < high, "the interval does not hold the mean difference itself")
 
 

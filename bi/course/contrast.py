@@ -47,6 +47,9 @@ def inspect_naive(gradient: Attempt, self_influence: Attempt) -> None:
     where = f"self_influence with three completions and groups of {n}, over {repeats} repeats"
     expect(not (_near(naive, exact[1], repeats) and _near(independent, exact[0], repeats)),
            f"{where}: the numbers stand in the wrong order; the naive one comes first")
+    mixed = 1 - sum(chance**n for chance in (_softmax(logits) @ correct, _softmax(logits) @ ~correct))
+    expect(not _near(naive, (exact[0][0] / mixed, exact[0][1] / mixed), repeats) or _near(naive, exact[0], repeats),
+           f"{where}: groups with one outcome are left out of the mean; they count as 0")
     for name, found, wanted, flat in zip(("naive", "independent"), (naive, independent), exact, uniform, strict=True):
         expect(not _near(found, flat, repeats) or _near(found, wanted, repeats),
                f"{where}: you draw every completion equally often, not with the policy's probabilities")
@@ -70,6 +73,8 @@ def _inspect_group_gradient(gradient: Attempt) -> None:
         wanted, n, deviation = _group_gradient(logits, drawn, correct), len(drawn), rewards.std()
         ratio = float(found @ wanted / (wanted @ wanted))
         if np.allclose(found, ratio * wanted, rtol=1e-6, atol=1e-9):
+            expect(not 1e-6 < 1 - ratio < 5e-3, "a small number was added to the standard deviation; leave it out, and "
+                   "treat groups with one outcome apart")
             agree(ratio, 1.0, f"a group of {n} with {rewards.sum():.0f} right",
                   (n, "you add the completions up; the group gradient is their mean, so divide by the group's size"),
                   (math.sqrt((n - 1) / n), "you divided by the sample deviation, with N - 1; the advantage divides by "
