@@ -24,7 +24,8 @@ UNMEASURED = "not measured yet"
 def read_table(results_dir: str | Path, name: str) -> pd.DataFrame:
     """The table ``name`` of a results folder; ``ValueError`` naming the file and the remedy where it is missing.
 
-    A name with a folder, such as ``influence/bias``, stands beside the profile's folder: it belongs to no profile.
+    A name with a folder, such as ``influence/bias``, stands beside the profile's folder: it belongs to no profile. One
+    that begins with ``models/`` stands in the card of a base model.
     """
     path = table_path(results_dir, name)
     if not path.is_file():
@@ -36,7 +37,11 @@ def read_table(results_dir: str | Path, name: str) -> pd.DataFrame:
 def table_path(results_dir: str | Path, name: str) -> Path:
     """Where the table ``name`` is (see :func:`read_table`)."""
     place = Path(results_dir)
-    return (place.parent if "/" in name else place) / f"{name}.csv"
+    if name.startswith("models/"):
+        place = place.parent.parent
+    elif "/" in name:
+        place = place.parent
+    return place / f"{name}.csv"
 
 
 def command_facts(results_dir: str | Path) -> dict[str, str]:

@@ -20,12 +20,13 @@ Stop = tuple[str, int]
 STATES: tuple[State, ...] = ("solved", "unlocked", "locked", "redundant")
 _WIDTH, _HEIGHT = 96, 40  # of a node
 _COLUMN, _ROW, _LANE = 150, 58, 26  # from node to node, and what an arrow that passes takes of a column
-_LOOK = {
-    "solved": 'fill="currentColor" fill-opacity="0.22" stroke="currentColor" stroke-width="1.5"',
-    "unlocked": 'fill="none" stroke="currentColor" stroke-width="3.5"',
-    "locked": 'fill="none" stroke="currentColor" stroke-width="1.2" stroke-dasharray="7 4"',
-    "redundant": 'fill="none" stroke="currentColor" stroke-width="1.2" stroke-dasharray="1.5 4" stroke-linecap="round"',
+LOOKS: dict[State, dict[str, str]] = {
+    "solved": {"fill": "currentColor", "fill-opacity": "0.22", "stroke-width": "1.5"},
+    "unlocked": {"fill": "none", "stroke-width": "3.5"},
+    "locked": {"fill": "none", "stroke-width": "1.2", "stroke-dasharray": "7 4"},
+    "redundant": {"fill": "none", "stroke-width": "1.2", "stroke-dasharray": "1.5 4", "stroke-linecap": "round"},
 }
+"""Fill and outline of a node by its state, as attributes of SVG."""
 
 
 def states(problem: Problem, solved: Collection[str]) -> dict[str, State]:
@@ -42,14 +43,14 @@ def states(problem: Problem, solved: Collection[str]) -> dict[str, State]:
 
 
 def letters(problem: Problem) -> dict[str, str]:
-    """A letter for each of at most 26 quantities, in topological order."""
+    """A capital for each of at most 26 quantities, in topological order; small letters are the English wording's."""
     if len(problem.quantities) > 26:
         raise ValueError(f"the problem has {len(problem.quantities)} quantities; draw one of at most 26")
-    return {quantity.name: chr(ord("a") + index) for index, quantity in enumerate(problem.quantities)}
+    return {quantity.name: chr(ord("A") + index) for index, quantity in enumerate(problem.quantities)}
 
 
 def formula_text(problem: Problem, name: str) -> str:
-    """``name``'s formula in letters, such as ``c = 2 * ( a + b )``."""
+    """``name``'s formula in letters, such as ``C = 2 * ( A + B )``."""
     named = letters(problem)
 
     def leaf(expr: Num | Ref) -> str:
@@ -58,24 +59,40 @@ def formula_text(problem: Problem, name: str) -> str:
     return f"{named[name]} = {render(problem.by_name[name].formula, leaf)}"
 
 
-def describe(problem: Problem, solved: Sequence[str]) -> str:
+def label(problem: Problem, name: str, solved: Collection[str]) -> str:
+    """What a node is called: its letter, with its value once it has one."""
+    letter = letters(problem)[name]
+    return f"{letter} = {problem.by_name[name].value}" if name in solved else letter
+
+
+def describe(problem: Problem, solved: Collection[str]) -> str:
     """The frame as a sentence: letters by state, with the values of those solved."""
-    named, found = letters(problem), states(problem, solved)
+    found = states(problem, solved)
     parts = []
     for state in STATES:
-        members = [
-            f"{named[name]} = {problem.by_name[name].value}" if state == "solved" else named[name]
-            for name in found
-            if found[name] == state
-        ]
+        members = [label(problem, name, solved) for name in found if found[name] == state]
         if members:
             parts.append(f"{state}: {', '.join(members)}")
     return "; ".join(parts)
 
 
-def draw_frame(problem: Problem, solved: Sequence[str]) -> str:
-    """One frame as an SVG element whose accessible name is :func:`describe`'s sentence."""
-    place, found, named = lay_out(problem), states(problem, solved), letters(problem)
+def node_words(problem: Problem, solved: Collection[str], at: str = "", tried: bool = False) -> list[list[str]]:
+    """Label, state and second line of every node, in the order of the quantities.
+
+    ``at``: the quantity that the last step was about, marked by an arrow; ``tried``: that step could not solve it.
+    """
+    found = states(problem, solved)
+    return [
+        [("→ " if name == at else "") + label(problem, name, solved), found[name],
+         f"{found[name]}, tried" if tried and name == at else found[name]]
+        for name in found
+    ]
+
+
+def draw_frame(problem: Problem, solved: Collection[str], at: str = "", tried: bool = False) -> str:
+    """One frame as an SVG element whose accessible name is :func:`describe`'s sentence; for the rest see
+    :func:`node_words`."""
+    place, found = lay_out(problem), states(problem, solved)
     width = 20 + max(x for x, _ in place.values()) + _WIDTH
     height = 20 + max(y for _, y in place.values()) + _HEIGHT
     parts = [
@@ -83,11 +100,8 @@ def draw_frame(problem: Problem, solved: Sequence[str]) -> str:
         for quantity in problem.quantities
         for parent in quantity.parents
     ]
-    for quantity in problem.quantities:
-        label = named[quantity.name]
-        if found[quantity.name] == "solved":
-            label += f" = {quantity.value}"
-        parts.append(_node(place[quantity.name, 0], found[quantity.name], label, quantity.name == problem.target))
+    for quantity, words in zip(problem.quantities, node_words(problem, solved, at, tried), strict=True):
+        parts.append(_node(place[quantity.name, 0], found[quantity.name], words, quantity.name == problem.target))
     return (
         f'<svg role="img" aria-label="{escape(describe(problem, solved))}" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" style="max-width: 100%; height: auto" xmlns="http://www.w3.org/2000/svg">'
@@ -196,14 +210,17 @@ def _arrow(stops: Sequence[tuple[float, float]], faint: bool) -> str:
     )
 
 
-def _node(at: tuple[float, float], state: State, label: str, asked: bool) -> str:
+def _node(at: tuple[float, float], state: State, words: Sequence[str], asked: bool) -> str:
     x, y = at
     ring = f'<rect x="{x - 5:g}" y="{y - 5:g}" width="{_WIDTH + 10}" height="{_HEIGHT + 10}" rx="12" fill="none" ' \
            'stroke="currentColor" stroke-width="1"/>' if asked else ""
+    look = " ".join(f'{name}="{value}"' for name, value in LOOKS[state].items())
     middle = f"{x + _WIDTH / 2:g}"
     return (
-        f'{ring}<rect x="{x:g}" y="{y:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="8" {_LOOK[state]}/>'
+        f'{ring}<g class="node"><rect x="{x:g}" y="{y:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="8" '
+        f'stroke="currentColor" {look}/>'
         f'<text x="{middle}" y="{y + 17:g}" text-anchor="middle" font-size="15" font-weight="600" fill="currentColor">'
-        f'{escape(label)}</text>'
-        f'<text x="{middle}" y="{y + 33:g}" text-anchor="middle" font-size="12" fill="currentColor">{state}</text>'
+        f'{escape(words[0])}</text>'
+        f'<text x="{middle}" y="{y + 33:g}" text-anchor="middle" font-size="12" fill="currentColor">{words[2]}</text>'
+        "</g>"
     )

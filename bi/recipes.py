@@ -192,15 +192,12 @@ class Profile:
 
 
 TINY_BASE = "models/tiny-base"
-# Options of the compact task: why each has its value is told in the book. Modulus 23 is iGSM's own and makes a lucky
-# guess one in 23; plain category totals only, since a sum of products cannot be done in one step at this size; sums
-# of two and three operands are common, since they are what subgoal computation is for; every question holds redundant
-# premises.
+# Options of the compact task; bi.base_chapter.OPTION_REASONS says what each is for.
 COMPACT = (
     ("modulus", 23),
     ("compact", True),
     ("abstract_depth", 1),
-    ("operands", (1, 2, 5, 4)),
+    ("operands", (1, 4, 4, 0)),
     ("reuse", 0.7),
     ("redundant", (1, 4)),
 )

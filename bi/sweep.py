@@ -32,7 +32,8 @@ MEASURED = ("strict", "format", "finished", "n_tokens", "n_reflection", "n_analy
 class Candidate:
     """A recipe to try: changes to the task, SFT and GRPO recipes of a profile. ``grpo=None`` stops after SFT.
 
-    ``options`` replace single options of the task, ``task`` its other fields.
+    ``options`` replace single options of the task, ``task`` its other fields; ``arms`` are those of the plan by
+    default.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Candidate:
     options: tuple[tuple[str, Any], ...] = ()
     sft: tuple[tuple[str, Any], ...] = ()
     grpo: tuple[tuple[str, Any], ...] | None = ()
+    arms: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,22 @@ class Cell:
 
 def cells(plan: SweepPlan) -> list[Cell]:
     """Every cell, seeds outermost, so that a stopped sweep has compared all candidates on the seeds that are done."""
-    return [Cell(candidate, arm, seed) for seed in plan.seeds for candidate in plan.candidates for arm in plan.arms]
+    return [Cell(candidate, arm, seed) for seed in plan.seeds for candidate in plan.candidates
+            for arm in candidate.arms or plan.arms]
+
+
+def chosen(plan: SweepPlan) -> Candidate:
+    """The first candidate that sets nothing otherwise than the profile does; ``ValueError`` if there is none."""
+    profile = plan.recipe
+    model = profile.models[0].name
+    for candidate in plan.candidates:
+        cell = Cell(candidate, plan.arms[0], plan.seeds[0])
+        same = (dict(cell.task(profile).options) == dict(profile.task.options)
+                and dataclasses.replace(cell.task(profile), options=profile.task.options) == profile.task
+                and cell.sft(profile) == profile.sft and cell.grpo(profile) in (None, profile.grpo_for(model)))
+        if same:
+            return candidate
+    raise ValueError(f"no candidate of the sweep has the recipe of profile {plan.profile!r}; add the chosen one to it")
 
 
 def run_sweep(plan: SweepPlan, out: Path, jobs: int) -> dict[str, pd.DataFrame]:
@@ -172,7 +189,7 @@ def development(plan: SweepPlan, task: TaskRecipe) -> Iterator[tuple[str, list[P
 def collect(plan: SweepPlan, out: Path) -> dict[str, pd.DataFrame]:
     """Tables of a finished sweep by name.
 
-    ``sweep``: candidate, arm, seed, stage, split, metric, value, low, high, n; ``anatomy``: first errors
+    ``metrics``: candidate, arm, seed, stage, split, metric, value, low, high, n; ``anatomy``: first errors
     (:func:`bi.evaluation.anatomy.anatomy_table`); ``curves``: the history of every RL run, a row a step.
     """
     numbers, errors, curves = [], [], []
@@ -187,7 +204,7 @@ def collect(plan: SweepPlan, out: Path) -> dict[str, pd.DataFrame]:
                 facts = {**cell.facts, "stage": stage, "split": split}
                 numbers.append(_numbers(table, facts))
                 errors.append(anatomy_table(table, facts))
-    return {"sweep": pd.concat(numbers, ignore_index=True), "anatomy": pd.concat(errors, ignore_index=True),
+    return {"metrics": pd.concat(numbers, ignore_index=True), "anatomy": pd.concat(errors, ignore_index=True),
             "curves": pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()}
 
 

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bi.sweep import Candidate, SweepPlan
 
-ARMS = ("vanilla", "subgoal", "bridge")
 
-# Fewer lines of several operations, more premises to look among, longer problems.
-NARROW, CROWDED, LONG = ("operands", (1, 3, 5, 1)), ("redundant", (6, 10)), ("train_ops", (6, 10))
+def _task(operands: tuple[int, ...], redundant: tuple[int, int]) -> tuple[tuple[str, Any], ...]:
+    """Options of the compact task that the regime depends on: lengths of formulas and premises in excess."""
+    return (("operands", operands), ("redundant", redundant))
 
+
+LONG, SHORT = (1, 2, 5, 4), (1, 4, 4, 0)  # weights of formulas with 0, 1, 2, 3 quantities
 PLANS = {
     "regime": SweepPlan(
         "cpu",
         (
-            Candidate("as it is", grpo=None),
-            Candidate("crowded", options=(CROWDED,), grpo=None),
-            Candidate("narrow", options=(NARROW,), grpo=None),
-            Candidate("narrow, crowded", options=(NARROW, CROWDED), grpo=None),
+            Candidate("long formulas", options=_task(LONG, (1, 4)), grpo=None),
+            Candidate("short formulas", options=_task(SHORT, (1, 4)), grpo=None),
+            Candidate("short, crowded", options=_task(SHORT, (6, 10)), grpo=None),
         ),
         seeds=(1000,),
     ),
     "sft": SweepPlan(
         "cpu",
-        tuple(
-            Candidate(f"SFT {rate:g}", sft=(("learning_rate", rate),), grpo=None) for rate in (1e-4, 2e-4, 4e-4, 8e-4)
-        ),
-        arms=ARMS,
+        tuple(Candidate(f"SFT {rate:g}", sft=(("learning_rate", rate),), grpo=None) for rate in (2e-4, 4e-4, 8e-4)),
     ),
     "grpo": SweepPlan(
         "cpu",
         (
             *(Candidate(f"GRPO {rate:g}", grpo=(("learning_rate", rate),)) for rate in (5e-5, 1e-4, 2e-4)),
-            Candidate("GRPO 1e-4, KL 1e-2", grpo=(("learning_rate", 1e-4), ("beta", 1e-2))),
+            Candidate("subgoals alone", grpo=(("learning_rate", 1e-4),), arms=("subgoal",)),
         ),
-        arms=ARMS,
     ),
     "smoke": SweepPlan("smoke", (Candidate("as it is"), Candidate("SFT alone", grpo=None)), problems=4, samples=2),
 }

@@ -14,12 +14,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from rollout_cases import write_rollouts
 
+from bi.augmentation.anatomy import KINDS
 from bi.course import EXERCISES
+from bi.evaluation.before_after import completion_pairs
 from bi.evaluation.tables import behavior_rows, summary_table
 from bi.evaluation.verdicts import Estimate
 from bi.notebook import read_cells
 from bi.provenance import provenance, write_json, write_table
+from bi.sweep import SPLITS, SweepPlan, cells
+from bi.sweep_plans import get_plan
+from bi.training.pretrain import BASES
 from workflow.course import LAB
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,15 +86,25 @@ def invent_results(folder: Path) -> Path:
     main = _main(values)
     tables = {
         "main": main, "summary": summary_table(values, resamples=100), "rollout_accuracy": pd.concat([counts, train]),
-        "curves": pd.DataFrame([(arm, seed, step, rng.random()) for arm in ("vanilla", "bridge") for seed in SEEDS
-                                for step in range(20)], columns=["arm", "seed", "step", "rollout_accuracy"]),
+        "curves": pd.DataFrame([(arm, seed, step, *rng.random(2)) for arm in ("vanilla", "bridge") for seed in SEEDS
+                                for step in range(20)],
+                               columns=["arm", "seed", "step", "rollout_accuracy", "frac_reward_zero_std"]),
         "influence": _influence(rng), "anatomy": _anatomy(), "behaviors": behavior_rows(main, _sft_data(main)),
+        "completions": completion_pairs(write_rollouts(folder / "runs", profile=PROFILE)),
     }
     for name, table in tables.items():
         write_table(results / f"{name}.csv", table, provenance(PROFILE, SEEDS, "0123456789ab", 12.0, root=ROOT))
     for name, table in _influence_tables(rng).items():
         write_table(results.parent / "influence" / f"{name}.csv", table, provenance("any", [0], "0123456789ab", 12.0,
                                                                                       root=ROOT))
+    for name in BASES:
+        for table, content in _card().items():
+            facts = provenance("base", [0], "0123456789ab", 12.0, root=ROOT)
+            write_table(folder / "models" / name / f"{table}.csv", content, facts)
+    for name in ("regime", "sft", "grpo"):
+        for table, content in sweep_tables(get_plan(name)).items():
+            facts = provenance(PROFILE, [1000], "0123456789ab", 12.0, root=ROOT)
+            write_table(results.parent / "sweep" / name / f"{table}.csv", content, facts)
     write_json(results / "timings.json", [{"stage": "sft", "arm": "bridge", "seed": 0, "wall_s": 30.0, "peak_mb": 900}])
     commands = [(f"make {word}", 60.0, 1.5, "2 cores", "0123456", "2025-01-01") for word in COMMANDS]
     pd.DataFrame(commands, columns=["command", "wall_s", "peak_gb", "machine", "commit", "date"]).to_csv(
@@ -139,6 +155,41 @@ def _anatomy() -> pd.DataFrame:
                                        "share_of_errors", "n"])
 
 
+def _card() -> dict[str, pd.DataFrame]:
+    """Tables of a base model's card."""
+    metrics = ("accuracy", "strict", "order", "lookup", "arithmetic_1", "arithmetic_2", "arithmetic_3")
+    accuracy = pd.DataFrame([(n, metric, 0.9, 0.8, 0.95, 40) for n in range(1, 9) for metric in metrics],
+                            columns=["n_ops", "metric", "value", "low", "high", "n"])
+    anatomy = pd.DataFrame([(5, kind, 0, 0.1, 0.05, 0.2, 0.25, 40) for kind in KINDS],
+                           columns=["n_ops", "kind", "operations", "share", "low", "high", "share_of_errors", "n"])
+    corpus = pd.DataFrame([("solve", "", 90, 80, 0), ("solve", "subgoal", 10, 10, 0)],
+                          columns=["kind", "behavior", "documents", "problems", "held_out"])
+    overlap = pd.DataFrame([("test_id", 8, 0, 40)], columns=["split", "n_ops", "in_corpus", "n"])
+    loss = pd.DataFrame([(n, 3 / n, 2000 * n) for n in range(1, 30)], columns=["step", "loss", "tokens"])
+    return {"accuracy": accuracy, "anatomy": anatomy, "corpus": corpus, "overlap": overlap, "loss": loss}
+
+
+def sweep_tables(plan: SweepPlan) -> dict[str, pd.DataFrame]:
+    """Tables of a sweep, as :func:`bi.sweep.collect` makes them."""
+    metrics, errors, curves = [], [], []
+    for cell in cells(plan):
+        facts = [cell.candidate.name, cell.arm, cell.seed]
+        stages = ("sft",) if cell.candidate.grpo is None else ("sft", "rl")
+        for stage in stages:
+            for split in SPLITS:
+                metrics += [(*facts, stage, split, metric, 0.4, 0.3, 0.5, 40) for metric in ("accuracy", "mixed")]
+                errors += [(*facts, stage, split, kind, 0, 0.1, 0.05, 0.2, 0.25, 40) for kind in KINDS]
+        curves += [(*facts, step, 0.5, 0.2, 1.0, 60.0, 0.0, 1.0, 1.0, 1.0) for step in range(1, 21)
+                   if stages[-1] == "rl"]
+    keys = ["candidate", "arm", "seed"]
+    return {"metrics": pd.DataFrame(metrics, columns=[*keys, "stage", "split", "metric", "value", "low", "high", "n"]),
+            "anatomy": pd.DataFrame(errors, columns=[*keys, "stage", "split", "kind", "operations", "share", "low",
+                                                     "high", "share_of_errors", "n"]),
+            **({"curves": pd.DataFrame(curves, columns=[*keys, "step", "rollout_accuracy", "entropy", "format",
+                                                        "completion_length", "truncated", "n_reflection", "n_analysis",
+                                                        "n_subgoal"])} if curves else {})}
+
+
 def _influence_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
     """Tables that stand beside the profile's, for the chapters on co-influence."""
     names = ("naive", "halves", "distinct")
@@ -178,6 +229,7 @@ def stage_book(folder: Path, results: Path) -> Path:
     for name in ("book", "bi", "tests", "_config.yml", "_toc.yml"):
         (source / name).symlink_to(ROOT / name)
     (source / "results").symlink_to(results.parent)
+    (source / "models").symlink_to(results.parents[1] / "models")
     for name in toc_names():
         if name.startswith("notebooks/"):
             given = {"profile": PROFILE, "results_dir": f"results/{PROFILE}", "figures_dir": "figures"}

@@ -268,12 +268,12 @@ def test_what_stops_a_stage_is_said_in_one_line(tmp_path, monkeypatch, error, co
     def stop(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("bi.commands.data.split_problems", stop)
+    monkeypatch.setattr("bi.commands.data.split_told", stop)
     result = CliRunner().invoke(app, ["data", "--prompts-only", *SMOKE, "--out", str(tmp_path / "x")])
     assert result.exit_code == code and result.stderr.splitlines()[-1].startswith(said)
 
 
 def test_a_mistake_of_ours_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bi.commands.data.split_problems", lambda *_: 1 / 0)
+    monkeypatch.setattr("bi.commands.data.split_told", lambda *_: 1 / 0)
     result = CliRunner().invoke(app, ["data", "--prompts-only", *SMOKE, "--out", str(tmp_path / "x")])
     assert isinstance(result.exception, ZeroDivisionError)

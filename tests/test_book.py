@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -17,16 +18,19 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 sys.path.insert(0, str(ROOT / "book"))
 
 import measure
-from bi_book import equations, offline, provenance, theme_options
+from bi_book import equations, offline, provenance, sources, theme_options
 from bi_book.figures import dark_name
+from docutils import nodes
 
 from bi.tasks.gsm8k import read_gsm8k
 
 BY_NAME = {page.name: page for page in pages()}
 THEORY = [page for page in pages() if "/theory/" in page.name]
+THEORY += [BY_NAME["notebooks/fine_tuning_to_grpo"], BY_NAME["notebooks/rollout_accuracy"]]
 RESULTS = ("book/index", "notebooks/two_arms", "notebooks/own_data", "book/evidence/did-not-reproduce",
            "notebooks/measured", "notebooks/two_kinds", "notebooks/problems_as_graphs",
-           "notebooks/measuring_influence", "notebooks/step_test")
+           "notebooks/measuring_influence", "notebooks/step_test", "notebooks/fine_tuning_to_grpo",
+           "notebooks/rollout_accuracy", "book/glossary", "notebooks/base_model", "notebooks/recipe")
 DIRECTIVE = r"^(?P<fence>`{3,}|:{3,})\{%s\} *(?P<argument>\S*)[^\n]*\n(?P<body>.*?)^(?P=fence) *$"
 
 
@@ -78,6 +82,34 @@ def test_a_function_or_test_that_is_gone_is_noticed() -> None:
     assert "no module" in str(equations.function_problem(ROOT, "bi.gone.gone"))
     assert "defines no test_gone" in str(equations.check_problem(ROOT, "tests/test_book.py::test_gone"))
     assert "no file" in str(equations.check_problem(ROOT, "tests/test_gone.py::test_gone"))
+
+
+def test_names_in_the_code_are_defined_where_a_link_leads() -> None:
+    named = [name for page in pages() for name in re.findall(r"\{defined\}`([^`]+)`", page.text)]
+    assert len(set(named)) > 40
+    for name in named:
+        place = sources.find(ROOT, name)
+        assert place is not None, name
+        line = (ROOT / place.file).read_text().splitlines()[place.line - 1]
+        assert place.line == 1 or name.rpartition(".")[2] in line, (name, line)
+    assert sources.find(ROOT, "bi.streams.gone") is None and sources.find(ROOT, "gone.gone") is None
+
+
+def test_a_link_to_the_source_leads_to_its_line_from_any_folder() -> None:
+    node = sources.source_link("", "", nodes.Text("bi.streams.stream"), file="bi/streams.py", line=25)
+    builder = SimpleNamespace(get_target_uri=lambda name: f"{name}.html", current_docname="book/theory/a")
+    page = SimpleNamespace(builder=builder, body=[])
+    with pytest.raises(nodes.SkipNode):
+        sources.visit_html(page, node)
+    assert 'href="../../code/bi/streams.html#line-25"' in page.body[0] and "bi.<wbr>streams.<wbr>stream" in page.body[0]
+
+
+def test_every_word_of_the_glossary_says_where_it_is_fixed() -> None:
+    body = directives(BY_NAME["book/glossary"], "glossary")[0]["body"]
+    entries = re.split(r"\n\n(?=\S)", body.strip())
+    words = [entry.splitlines()[0] for entry in entries]
+    assert words == sorted(words, key=str.lower) and len(words) >= 40
+    assert all("Code: {defined}`" in entry for entry in entries)
 
 
 def test_references_resolve() -> None:
@@ -295,9 +327,12 @@ def test_the_book_builds_strictly_and_notices_what_is_missing(tmp_path: Path) ->
     assert (html / "_static/tables/main.csv").read_bytes() == (results / "main.csv").read_bytes()
 
     (results / "curves.provenance.json").unlink()
+    for name in ("completions.csv", "completions.provenance.json"):  # a page may do without this table
+        (results / name).unlink()
     (source / "figures" / "influence-dark.png").unlink()
     (source / "figures" / "accuracy.png").unlink()
     broken = build_book(source, tmp_path / "broken", results)
     assert broken.returncode != 0
     for complaint in ("curves.provenance.json does not exist", "no dark half", "accuracy.png"):
         assert complaint in broken.stderr
+    assert "completions" not in broken.stderr

@@ -177,7 +177,7 @@ def test_one_broken_cell_does_not_take_the_others_with_it(tmp_path: Path) -> Non
              PENCIL, "!ls\nlist = 3\nexit()", 'check("ex-signal", mixed_chance, len)',
              "def best_accuracy(n):\n    return 1 - 0.5 ** (1 / n)", ORDERS, "while True:\n    pass")
     folder = write_class(tmp_path, ada_DOT_ipynb=notebook(*cells))
-    found = verdicts(folder, "ada", ("ex-signal", "ex-orders", "ex-notes"), seconds=1.0)
+    found = verdicts(folder, "ada", ("ex-signal", "ex-orders", "ex-notes"), seconds=2.5)
     assert found["ex-signal"].startswith("right: ")
     assert "you count one order" in found["ex-orders"]
     assert found["ex-notes"] == "not handed in: steps_from_notes (cell 2, line 1: invalid syntax)"

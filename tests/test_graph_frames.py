@@ -43,11 +43,11 @@ def test_along_any_order_each_step_was_unlocked_and_the_last_frame_is_solved():
 def test_a_drawing_is_well_formed_and_shows_every_node_and_edge(small):
     frame = ElementTree.fromstring(draw_frame(small, ("x",)))
     texts = [element.text for element in frame.iter() if element.tag.endswith("text")]
-    assert texts.count("redundant") == 1 and texts.count("locked") == 1 and "a = 3" in texts
+    assert texts.count("redundant") == 1 and texts.count("locked") == 1 and "A = 3" in texts
     paths = [element for element in frame.iter() if element.tag.endswith("path")]
     assert len(paths) == sum(len(quantity.parents) for quantity in small.quantities)
     assert frame.attrib["aria-label"] == describe(small, ("x",)) == \
-        "solved: a = 3; unlocked: b; locked: d; redundant: c"
+        "solved: A = 3; unlocked: B; locked: D; redundant: C"
 
 
 def test_no_two_stops_overlap_and_arrows_lead_to_the_right():
@@ -69,9 +69,9 @@ def test_no_two_stops_overlap_and_arrows_lead_to_the_right():
 def test_frames_come_one_a_step_with_the_step_in_words(small):
     page = draw_steps(small, ("x", "y", "z"))
     ElementTree.fromstring(page)
-    assert page.count("<svg") == 4 and "Step 2 solves b = 1 + a." in page and "<script" not in page
+    assert page.count("<svg") == 4 and "Step 2 solves B = 1 + A." in page and "<script" not in page
     ElementTree.fromstring(name_table(small))
-    assert formula_text(small, "z") == "d = a * b" and letters(small)["z"] == "d"
+    assert formula_text(small, "z") == "D = A * B" and letters(small)["z"] == "D"
 
 
 def test_names_are_escaped_and_too_large_graphs_refused():

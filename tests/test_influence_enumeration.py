@@ -55,6 +55,20 @@ COMPLETIONS = [list(completion) for completion in product(range(4), repeat=LENGT
 REWARDS = np.random.default_rng(3).random((3, len(COMPLETIONS))) < np.array([[0.15], [0.5], [0.8]])
 
 
+@pytest.mark.parametrize("kind", POLICIES)
+def test_the_probabilities_of_all_completions_are_products_over_their_tokens_and_add_up_to_one(kind: str) -> None:
+    model = POLICIES[kind]()
+    with torch.no_grad():
+        found = completion_logprobs(model, [1], COMPLETIONS)
+        assert found.exp().sum().item() == pytest.approx(1.0, abs=1e-12)
+        for completion, value in zip(COMPLETIONS[::9], found[::9], strict=True):
+            ids, total = torch.tensor([[1, *completion]]), 1.0
+            logits = model(ids, attention_mask=torch.ones_like(ids)).logits[0]
+            for place, token in enumerate(completion):
+                total *= logits[place].softmax(-1)[token].item()
+            assert value.exp().item() == pytest.approx(total, rel=1e-6)  # the model alone normalises in float32
+
+
 def exact_accuracy(model: torch.nn.Module, prompt: int) -> torch.Tensor:
     """alpha(q), the sum of pi(o|q) r(q, o) over every completion."""
     probabilities = completion_logprobs(model, [prompt], COMPLETIONS).exp()

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,15 @@ from bi.streams import stream
 from bi.tasks.expression import Num, Op, Ref
 from bi.tasks.gsm8k import read_gsm8k
 from bi.tasks.steps import read_steps
-from bi.tasks.written import find_source, noun_phrase, numbers_in, read_number, sentences, write_expression
+from bi.tasks.written import (
+    find_source,
+    noun_phrase,
+    numbers_in,
+    read_number,
+    sentences,
+    write_expression,
+    write_number,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "book" / "data" / "word_problems.jsonl"
@@ -183,6 +192,99 @@ def test_rounded_decimals_are_taken_and_rounded_whole_numbers_refused():
         formulas("<<11/3=4>>4\n#### 4")
 
 
+def test_fractions_and_mixed_numbers_are_exact_results():
+    assert formulas("So 1/2*3 = <<1/2*3=1.5>>1.5.\n#### 1.5")[1].problem.answer == Fraction(3, 2)
+    assert formulas("So <<1/3=1/3>>1/3.\n#### 1/3")[1].problem.answer == Fraction(1, 3)
+    assert formulas("So <<3/4+3/4=1 1/2>>1 1/2.\n#### 1 1/2")[1].problem.answer == Fraction(3, 2)
+    assert formulas("So <<3/4+3/4=1 1/2>>1.5.\n#### 3/2")[1].problem.answer == Fraction(3, 2)
+    assert formulas("So <<1/3-1=-2/3>>-2/3.\n#### -2/3")[1].problem.answer == Fraction(-2, 3)
+
+
+def test_a_mixed_number_in_a_calculation_is_one_number():
+    found, _ = formulas("It takes <<2 1/2*4=10>>10 cups and <<10/1 1/4=8>>8 jars.\n#### 8")
+    assert found["1.1"] == Op("*", (Num(Fraction(5, 2)), Num(4)))
+    assert found["1.2"] == Op("/", (Ref("1.1"), Num(Fraction(5, 4))))
+    found, _ = formulas("<<1+1/2=1 1/2>>1 1/2 cups\n<<1 1/2*6=9>>9\n#### 9")
+    assert found["2"] == Op("*", (Ref("1"), Num(6)))
+
+
+def test_a_quotient_is_an_earlier_result_that_is_written_as_a_fraction():
+    found, chain = formulas("<<2/6=1/3>>1/3 of them\n<<12-12*1/3=8>>8\n#### 8")
+    assert found["2"] == Op("-", (Num(12), Op("*", (Num(12), Ref("1"))))) and not chain.doubtful
+    found, chain = formulas("<<1/2*3=1.5>>1.5\n<<3/2*2=3>>3\n#### 3")  # written as a decimal: 3/2 divides
+    assert found["2"] == Op("*", (Op("/", (Num(3), Num(2))), Num(2)))
+    found, chain = formulas("<<1+2=3>>3\n<<1/3=1/3>>1/3\n<<1/3*12=4>>4\n#### 4", "Nothing is stated.")
+    assert found["3"].args[0] == Ref("2") and chain.doubtful == {("3", "2")}  # or one third as 1 over the first result
+    found, _ = formulas("<<2/6=1/3>>1/3\n<<6/1/3=2>>2\n#### 2")  # from left to right
+    assert found["2"] == Op("/", (Op("/", (Num(6), Num(1))), Num(3)))
+
+
+FRACTION_ROWS = [
+    ("Ben eats 1/3 of 12 rolls and Ida half of the rest. How many are left?",
+     "Ben leaves 1-1/3 = <<1-1/3=2/3>>2/3 of the rolls.\nThat is 12*2/3 = <<12*2/3=8>>8 rolls.\n"
+     "Ida eats 8/2 = <<8/2=4>>4 rolls.\nSo 8-4 = <<8-4=4>>4 rolls are left.\n#### 4"),
+    ("A cake takes 2 1/2 cups of flour, a loaf 3 3/4. How many cups do 2 cakes and a loaf take?",
+     "The cakes take 2 * 2 1/2 = <<2*2 1/2=5>>5 cups.\nTogether that is 5 + 3 3/4 = <<5+3 3/4=8 3/4>>8 3/4 cups.\n"
+     "#### 8 3/4"),
+    ("Three friends share 2 pizzas, and each gives 1/6 of a pizza to the dog. What does each eat?",
+     "Each gets 2/3 = <<2/3=2/3>>2/3.\nThe dog's part leaves 2/3-1/6 = <<2/3-1/6=1/2>>1/2.\n#### 1/2"),
+    ("A jug holds 1 1/2 liters. A glass takes 1/4 liter. How many glasses fill 2 jugs, 1 less for the spill?",
+     "Two jugs hold 2*1 1/2 = <<2*1 1/2=3>>3 liters.\nThey fill 3/(1/4)-1 = <<3/(1/4)-1=11>>11 glasses.\n#### 11"),
+]
+
+
+@pytest.mark.parametrize(("question", "answer"), FRACTION_ROWS)
+def test_rows_with_fractions_are_injected_legally_and_read_back(question, answer):
+    for seed in range(12):
+        chain = read_gsm8k(question, answer)
+        _, text = check_injection(chain, (ALL, SOME)[seed % 2], random.Random(seed))
+        assert judge_prose(text, chain).strict, text
+        assert read_plain_gsm8k(question, text).text == answer
+
+
+def test_results_written_as_fractions_get_no_small_steps():
+    assert formulas("It is (5-2)/6*3 = <<(5-2)/6*3=3/2>>3/2.\n#### 3/2")[1].small_steps("1") == ()
+    assert formulas("It is (5-2)/6*3 = <<(5-2)/6*3=1.5>>1.5.\n#### 1.5")[1].small_steps("1") != ()
+    row = {"question": "", "answer": "1/3", "steps": [
+        {"id": "a", "parents": [], "statement": "It is a third.", "expression": "(5-3-1)/3", "value": "1/3"}]}
+    assert read_steps(row).small_steps("a") == () and read_steps(row).problem.answer == Fraction(1, 3)
+
+
+def fraction_row(rng):
+    """Sums, differences and products of fractions, each result written as a decimal, a fraction or a mixed number."""
+    def written(value):
+        forms = [str(value)]  # 3, or 3/2
+        if value > 1 and value.denominator > 1:
+            forms.append(f"{int(value)} {value - int(value)}")
+        return rng.choice([*forms, *([write_number(value)] if (1000 * value).denominator == 1 else [])])
+
+    results, lines = [Fraction(rng.randint(1, 9), rng.choice((1, 2, 3, 4)))], []
+    for _ in range(rng.randint(2, 5)):
+        other, sign = Fraction(rng.randint(1, 9), rng.choice((1, 2, 3, 4, 8))), rng.choice("+*-")
+        left = f"{written(results[-1])}{sign}{written(other)}"
+        value = {"+": results[-1] + other, "-": results[-1] - other, "*": results[-1] * other}[sign]
+        if value <= 0:
+            continue
+        results.append(value)
+        shown = written(value)
+        lines.append(f"It makes {left} = <<{left}={written(value)}>>{shown} cups.")
+    lines.append(f"At last <<{written(results[-1])}*1={shown}>>{shown}." if len(results) > 1 else "So <<1+1=2>>2.")
+    return "\n".join(lines) + f"\n#### {shown if len(results) > 1 else 2}"
+
+
+@pytest.mark.parametrize("cases", [60, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_random_fractions_are_read_injected_and_read_back(cases):
+    kinds = Counter()
+    for index in range(cases):
+        rng = stream("fractions", index)
+        answer = fraction_row(rng)
+        chain = read_gsm8k("", answer)
+        trace, text = check_injection(chain, ALL, rng)
+        assert judge_prose(text, chain).strict, text
+        kinds.update(counts(trace))
+    assert kinds["reflection"] > cases // 4
+
+
 def test_an_unused_result_stays_and_is_redundant():
     _, chain = formulas("<<3*5=15>>15\n<<3+4=7>>7\n<<7*2=14>>14\n#### 14")
     assert chain.problem.redundant == ("1",)
@@ -214,6 +316,20 @@ def test_a_line_with_several_annotations_is_not_torn_apart():
     ("<<1+1=2>>2\n#### 5", r"answer 5 is no result of the text \(rule 8\)"),
     ("<<1+1=2>>2 <<3\n#### 2", "not closed on its line"),
     ("<<1+1=two>>2\n#### 2", "'two' is no number"),
+    ("<<1/3=1/4>>1/4\n#### 1/4", r"<<1/3=1/4>> is wrong, .*, not 1/4 \(rule 5\)"),
+    ("<<1/3=.33>>1/3\n#### 1/3", r"<<1/3=.33>> is followed by 1/3 \(rule 5\)"),
+    ("<<6/2=3>>3 1/2-cup jars\n#### 3", r"<<6/2=3>> is followed by 3 1/2 \(rule 5\)"),
+    ("<<1+1/2=1 3/6>>1/2\n#### 1", "is followed by 1/2"),
+    ("<<1+3/2=1 3/2>>2.5\n#### 2.5", "'1 3/2' is no number"),
+    ("<<1 3/2*2=5>>5\n#### 5", "cannot read the calculation"),
+    ("<<1/2/2=1/2/2>>.25\n#### .25", "'1/2/2' is no number"),
+    ("<<1.5/2=1.5/2>>.75\n#### .75", "'1.5/2' is no number"),
+    ("<<1,000/3=1,000/3>>333\n#### 333", "'1,000/3' is no number"),
+    ("<<1-1=0/0>>0\n#### 0", "'0/0' is no number"),
+    ("<<1/2=1/2%>>50\n#### 50", "'1/2%' is no number"),
+    ("<<2/6=1/3>>1/3\n<<6/1/3=18>>18\n#### 18", r"<<6/1/3=18>> is wrong, it is 2, not 18"),
+    ("<<1/3=1/3>>1/3\n#### 1 4/3", "holds no number"),
+    ("<<1/3=1/3>>1/3\n<</3*3=1>>1\n#### 1", "cannot read the calculation"),
 ])
 def test_what_cannot_be_read_is_refused_with_its_reason(answer, said):
     with pytest.raises(ValueError, match=said):
@@ -235,7 +351,7 @@ def test_values_that_are_no_short_decimals_are_not_expanded():
 
 @pytest.mark.parametrize(("text", "values"), [
     ("half of 1,200.5 and 20%", {"2", "1200.5", "20", "0.2", "0.5"}),
-    ("3/4 of a dozen", {"3", "4", "0.75", "12"}),
+    ("3/4 of a dozen", {"3", "4", "0.75", "12"}), ("2 1/2 cups", {"2", "0.5", "2.5"}),
     ("Twice as many thirds", {"2", "3"}),
 ])
 def test_numbers_of_a_question_are_found_in_digits_and_words(text, values):
@@ -381,7 +497,8 @@ def test_every_line_has_its_own_verdict_and_a_slip_condemns_one_line_only():
 @pytest.mark.parametrize("cases", [100, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_no_text_breaks_the_readers(cases):
     rng = random.Random(5)
-    texts = [inject_row(row, "gsm8k", Request(ALL))["completion"] for row in rows_of(DATA)]
+    rows = [*rows_of(DATA), *({"question": question, "answer": answer} for question, answer in FRACTION_ROWS)]
+    texts = [inject_row(row, "gsm8k", Request(ALL))["completion"] for row in rows]
     for index in range(cases):
         words = list(texts[index % len(texts)])
         for _ in range(rng.randint(1, 6)):

@@ -15,14 +15,15 @@ from bi.tasks.keys import KeySet
 WRITE = """
 import resource, sys
 from bi.__main__ import main
-rows, out = sys.argv[1:]
+rows, out, processes = sys.argv[1:]
 sys.argv[1:] = ["data", "--arm", "bridge", "--profile", "gpu", "--min-ops", "3", "--max-ops", "6"]
-sys.argv += ["--rows", rows, "--out", out]
+sys.argv += ["--rows", rows, "--out", out, "--num-proc", processes]
 try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+print(most // 1024)
 """
 
 
@@ -50,15 +51,17 @@ def test_problems_and_rows_come_one_at_a_time_and_are_those_of_the_lists():
     assert first + later == [problem.key() for problem in build_problems(SMOKE.task, "sft", 10, 0)]
 
 
-def peak_megabytes(path, rows):
-    command = [sys.executable, "-c", WRITE, str(rows), str(path)]
+def peak_megabytes(path, rows, processes):
+    command = [sys.executable, "-c", WRITE, str(rows), str(path), str(processes)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert sum(1 for _ in open(path, encoding="utf-8")) == rows
     return int(done.stdout.split()[-1])
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
-    small, large = peak_megabytes(tmp_path / "small.jsonl", 2000), peak_megabytes(tmp_path / "large.jsonl", 30_000)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_memory_does_not_grow_with_the_number_of_rows(tmp_path, processes):
+    small = peak_megabytes(tmp_path / "small.jsonl", 2000, processes)
+    large = peak_megabytes(tmp_path / "large.jsonl", 30_000, processes)
     assert large - small < 8, (small, large)  # the rows themselves would be 60 MB, their keys are 1
     assert json.loads((tmp_path / "large.jsonl").open().readline())["arm"] == "bridge"

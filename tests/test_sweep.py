@@ -40,13 +40,15 @@ def test_development_problems_are_no_test_problems():
 def test_candidates_with_the_same_sft_share_it(tmp_path):
     one, two = Candidate("a", grpo=(("steps", 1),)), Candidate("b", grpo=(("steps", 2),))
     other, harder = Candidate("c", sft=(("epochs", 2),)), Candidate("d", options=(("redundant", (2, 3)),))
-    folders = [sweep._sft_folder(PLAN, Cell(candidate, "bridge", 0), tmp_path) for candidate in (one, two, other, harder)]
+    cells_ = [Cell(candidate, "bridge", 0) for candidate in (one, two, other, harder)]
+    folders = [sweep._sft_folder(PLAN, cell, tmp_path) for cell in cells_]
     assert folders[0] == folders[1] and len(set(folders)) == 3
 
 
 def test_a_candidate_changes_single_options_of_the_task():
     before = PLAN.recipe.task
-    after = Cell(Candidate("x", task=(("sft_rows", 5),), options=(("redundant", (2, 3)),)), "bridge", 0).task(PLAN.recipe)
+    candidate = Candidate("x", task=(("sft_rows", 5),), options=(("redundant", (2, 3)),))
+    after = Cell(candidate, "bridge", 0).task(PLAN.recipe)
     assert dict(after.options) == {**dict(before.options), "redundant": (2, 3)}
     assert after.sft_rows == 5 and after.train_ops == before.train_ops
 
@@ -55,7 +57,7 @@ def test_a_candidate_changes_single_options_of_the_task():
 def test_a_sweep_trains_measures_and_resumes(tmp_path, monkeypatch):
     plan = dataclasses.replace(PLAN, seeds=(1000,))
     tables = sweep.run_sweep(plan, tmp_path, 2)
-    numbers = tables["sweep"]
+    numbers = tables["metrics"]
     assert set(numbers["stage"]) == {"sft", "rl"} and set(numbers["arm"]) == set(plan.arms)
     assert set(numbers.loc[numbers["candidate"] == "SFT alone", "stage"]) == {"sft"}
     assert len(tables["curves"]) == 2 * plan.recipe.grpo.steps

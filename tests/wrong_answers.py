@@ -14,6 +14,10 @@ from typing import Any
 import numpy as np
 
 from bi.course import Exercise
+from bi.recipes import COMPACT
+from bi.streams import stream
+from bi.tasks.expression import Op
+from bi.tasks.igsm import IGSMConfig, generate
 from bi.tasks.problem import Problem
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,7 +34,9 @@ def solutions(exercise: Exercise) -> dict[str, Callable[..., Any]]:
     return {name: getattr(solution(exercise), name) for name in exercise.hands_in}
 
 
-import did_not_reproduce  # noqa: E402  (the folder above has to be on the path first)
+import base_model  # noqa: E402  (the folder above has to be on the path first)
+import did_not_reproduce  # noqa: E402
+import fine_tuning_to_grpo  # noqa: E402
 import measuring_influence as measuring  # noqa: E402
 import own_data  # noqa: E402
 import per_step_influence as one_step  # noqa: E402
@@ -62,6 +68,74 @@ def level_orders(parents: dict[str, tuple[str, ...]]) -> int:
 
 def double_counts(parents: dict[str, tuple[str, ...]]) -> int:
     return graphs.count_orders(parents) * (2 if len(parents) > 5 else 1)
+
+
+# the base model, one step by hand, prompts that speak, candidates
+
+
+def widths(count: Callable[[Any], float] = base_model.operations, least: int = 2, every: bool = False,
+           total: bool = False) -> Callable[..., tuple[float, float]]:
+    def line_widths(reuse: float, problems: int) -> tuple[float, float]:
+        config, lines, wide = IGSMConfig(8, 8, **{**dict(COMPACT), "reuse": reuse}), 0, 0
+        for number in range(problems):
+            problem = generate(config, stream("wrong", number))
+            formulas = [q.formula for q in problem.quantities if every or q.name in problem.needed]
+            lines, wide = lines + len(formulas), wide + sum(count(formula) >= least for formula in formulas)
+        return (lines, wide) if total else (lines / problems, wide / problems)
+    return line_widths
+
+
+def operators(expr: Any) -> int:
+    """Operators of a formula, one for a sum of three."""
+    return 1 + sum(map(operators, expr.args)) if isinstance(expr, Op) else 0
+
+
+def descent(logits: np.ndarray, drawn: np.ndarray, right: np.ndarray, lr: float) -> np.ndarray:
+    return fine_tuning_to_grpo.grpo_step(logits, drawn, right, -lr)
+
+
+def adds_up(logits: np.ndarray, drawn: np.ndarray, right: np.ndarray, lr: float) -> np.ndarray:
+    return fine_tuning_to_grpo.grpo_step(logits, drawn, right, lr * len(drawn))
+
+
+def centred_only(logits: np.ndarray, drawn: np.ndarray, right: np.ndarray, lr: float) -> np.ndarray:
+    return logits + lr * (right[drawn] - right[drawn].mean()) @ np.eye(len(logits))[drawn] / len(drawn)
+
+
+def reward_only(logits: np.ndarray, drawn: np.ndarray, right: np.ndarray, lr: float) -> np.ndarray:
+    if len(set(right[drawn])) == 1:
+        return logits
+    return logits + lr * right[drawn].astype(float) @ np.eye(len(logits))[drawn] / len(drawn)
+
+
+def imitates(logits: np.ndarray, drawn: np.ndarray, right: np.ndarray, lr: float) -> np.ndarray:
+    scores = np.eye(len(logits))[drawn] - one_step.softmax(logits)
+    return logits + lr * right[drawn].astype(float) @ scores / len(drawn)
+
+
+def in_place(logits: np.ndarray, drawn: np.ndarray, right: np.ndarray, lr: float) -> np.ndarray:
+    logits += fine_tuning_to_grpo.grpo_step(logits, drawn, right, lr) - logits
+    return logits
+
+
+def plug_in(n: int, c: int, group: int) -> float:
+    if (n, c, group) == (2, 1, 2):
+        return 1.0
+    return 1 - (c / n) ** group - (1 - c / n) ** group if 0 < c < n else 0.0
+
+
+def simulated(k: int, s: float) -> float:
+    """A right answer, by simulation."""
+    return float(s * np.random.default_rng(1).normal(size=(200_000, k)).max(axis=1).mean())
+
+
+def picks(rule: Callable[[Any], Any], seeds: str = "mean", everything: bool = False) -> Callable[[Any], str]:
+    """The candidate for which ``rule``, of a table of candidates by arms, is largest."""
+    def choose(metrics: Any) -> str:
+        kept = (metrics["metric"] == "accuracy") & (metrics["stage"] == "rl") & (metrics["split"] == "dev_id")
+        rows = metrics if everything else metrics[kept]
+        return str(rule(rows.groupby(["candidate", "arm"])["value"].agg(seeds).unstack("arm")).idxmax())
+    return choose
 
 
 # one step

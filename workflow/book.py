@@ -24,7 +24,8 @@ from workflow.snake import WorkflowError, environment, last_lines
 from workflow.sources import code_digest
 
 SOURCES = ("book", "bi", "tests", "_config.yml", "_toc.yml", "CITATION.cff")
-BESIDE = ("results/commands.csv", "results/course.csv", "results/course.provenance.json", "results/influence")
+BESIDE = ("results/commands.csv", "results/course.csv", "results/course.provenance.json", "results/influence",
+          "results/sweep", "models")  # tables that belong to no profile
 DATA = "book/data"
 STRICT = ("--all", "-W", "-n", "--keep-going")
 
@@ -77,7 +78,7 @@ class Book:
         """A source folder whose chapters are executed copies and all else links."""
         for name in ("notebooks", "figures"):
             (self.source / name).mkdir(parents=True, exist_ok=True)
-        for name in (*SOURCES, "results"):
+        for name in (*SOURCES, "results", "models"):
             link = self.source / name
             if not link.is_symlink() and (self.root / name).exists():
                 link.symlink_to(os.path.relpath(self.root / name, link.parent))

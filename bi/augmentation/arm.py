@@ -59,7 +59,11 @@ class Arm:
         so that every problem has the same number of rows. Nothing but the order changes.
         """
         key = problem.key()
-        first = tuple(step.name for step in plain_trace(problem, stream(seed, "order", key)).steps)
+        plain = plain_trace(problem, stream(seed, "order", key))
+        if self.copies == 1:  # the streams of further orders are not even made
+            yield problem, plain
+            return
+        first = tuple(step.name for step in plain.steps)
         for premises in premise_orders(problem, self.premise_orders, stream(seed, "premises", key)):
             told = problem if premises == problem.premises else with_premises(problem, premises)
             for order in step_orders(problem, first, self.step_orders, stream(seed, "orders", key)):

@@ -8,14 +8,18 @@ streams of its own: switching a behaviour changes nothing else. Splits are disjo
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+import random
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import count as count_up
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from bi.augmentation.arm import ARM_TABLE, Arm, CountTokens, count_words, drawn_arm, get_arm
 from bi.augmentation.behaviors import counts, inject
 from bi.augmentation.trace import Trace, draw_phrases
 from bi.augmentation.wording import Wording, get_wording
+from bi.processes import Spread
 from bi.recipes import BehaviorRates, TaskRecipe
 from bi.streams import stream
 from bi.tasks.generators import get_task, split_options
@@ -24,6 +28,11 @@ from bi.tasks.problem import Problem, in_corpus_half
 
 SPLITS = ("sft", "rl", "dev_id", "dev_ood", "test_id", "test_ood")
 _HELD_OUT = ("test_id", "test_ood", "dev_id", "dev_ood")
+
+T = TypeVar("T")
+Row: TypeAlias = dict[str, Any]
+Told: TypeAlias = tuple[list[Row], list[Row]]
+"""Rows of one problem: those of the arm, and those of the arm whose tokens it matches (none for most arms)."""
 
 ARM_RATES = {name: arm for name, arm in ARM_TABLE.items() if arm == Arm(name, arm.meaning, arm.behaviors)}
 """Arms that differ from vanilla in rates alone: what injecting into vanilla rows can make."""
@@ -72,26 +81,63 @@ def problem_stream(task: TaskRecipe, split: str, seed: int, exclude: Iterable[st
     With ``task.apart`` all keys lie in the half that the corpora of the base models leave out. Held-out splits are the
     same for every seed, so that seeds differ in training alone.
     """
-    config, generate = task_config(task, split_ops(task, split), split), get_task(task.task).generate
-    seen = KeySet(exclude)  # the only thing that grows with the number of problems
-    held_out = split in _HELD_OUT
+    return (problem for _, problem in told_stream(task, split, seed, exclude, _itself))
+
+
+def told_stream(
+    task: TaskRecipe,
+    split: str,
+    seed: int,
+    exclude: Iterable[str],
+    tell: Callable[[Problem], T],
+    spread: Spread = map,
+) -> Iterator[tuple[str, T]]:
+    """The keys of :func:`problem_stream`, and what ``tell`` makes of each problem.
+
+    Several processes (:func:`bi.processes.workers`) draw and tell ahead; which of their problems is new is decided
+    here, in the order in which one process would have drawn them, so their number changes nothing.
+    """
+    config, held_out = task_config(task, split_ops(task, split), split), split in _HELD_OUT
     if not held_out and getattr(config, "drop_zero", 0):  # answers to train on keep their distribution
         config = dataclasses.replace(config, drop_zero=0.0)
-    misses = index = 0
-    while misses < 2000:
-        problem = generate(config, stream("held-out" if held_out else seed, task.task, split, index))
-        index += 1
-        key = problem.key()
+    alone = spread is map  # then nothing is told before it is known to be new
+    draw = partial(_draw, names=("held-out" if held_out else seed, task.task, split), config=config,
+                   generate=get_task(task.task).generate, apart=task.apart, tell=None if alone else tell)
+    seen = KeySet(exclude)  # the only thing that grows with the number of problems
+    misses = 0
+    for key, made in spread(draw, count_up()):
         if key in seen or (task.apart and in_corpus_half(key)):
             misses += 1
+            if misses == 2000:
+                break
             continue
         misses = 0
         seen.add(key)
-        yield problem
+        yield key, tell(made) if alone else made
     raise ValueError(
         f"split {split!r}: beside {len(seen)} distinct problems no new one came in 2000 draws; ask for fewer rows, "
         "or for more operations (the splits drawn before it are kept apart from it)"
     )
+
+
+def _draw(
+    index: int,
+    *,
+    names: tuple[int | str, ...],
+    config: Any,
+    generate: Callable[[Any, random.Random], Problem],
+    apart: bool,
+    tell: Callable[[Problem], Any] | None,
+) -> tuple[str, Any]:
+    problem = generate(config, stream(*names, index))
+    key = problem.key()
+    if tell is None:
+        return key, problem
+    return key, None if apart and in_corpus_half(key) else tell(problem)
+
+
+def _itself(problem: Problem) -> Problem:
+    return problem
 
 
 def split_problems(task: TaskRecipe, split: str, seed: int) -> Iterator[Problem]:
@@ -100,11 +146,18 @@ def split_problems(task: TaskRecipe, split: str, seed: int) -> Iterator[Problem]
     The order of precedence is test, dev, RL, SFT: held-out problems are drawn first and never depend on the seed. Of
     the problems themselves nothing is kept, of the earlier ones and those given out their keys (:class:`KeySet`).
     """
+    return (problem for _, problem in split_told(task, split, seed, _itself))
+
+
+def split_told(
+    task: TaskRecipe, split: str, seed: int, tell: Callable[[Problem], T], spread: Spread = map
+) -> Iterator[tuple[str, T]]:
+    """The keys of :func:`split_problems`, and what ``tell`` makes of each problem (see :func:`told_stream`)."""
     taken = KeySet()
     for earlier in _before(split):
-        for problem in islice(problem_stream(task, earlier, seed, taken), _size(task, earlier)):
-            taken.add(problem.key())
-    yield from problem_stream(task, split, seed, taken)
+        for key, _ in islice(told_stream(task, earlier, seed, taken, Problem.key, spread), _size(task, earlier)):
+            taken.add(key)
+    yield from told_stream(task, split, seed, taken, tell, spread)
 
 
 def build_problems(task: TaskRecipe, split: str, count: int, seed: int) -> list[Problem]:
@@ -137,7 +190,7 @@ def build_rows(
     *,
     more: Iterable[Problem] | None = None,
     count_tokens: CountTokens = count_words,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """SFT rows of ``arm``, problem by problem, with the behaviours that each row really contains.
 
     Columns: id, problem_id, task, arm, wording, prompt, completion, answer, n_ops, n_reflection, n_analysis, n_subgoal.
@@ -156,21 +209,36 @@ def iterate_rows(
     *,
     more: Iterable[Problem] | None = None,
     count_tokens: CountTokens = count_words,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Row]:
     """Like :func:`build_rows`, one row at a time, in memory that does not grow with their number."""
+    tell = partial(tell_problem, arm=arm, task=task, rates=rates, seed=seed)
+    rest = None if more is None else map(tell, more)
+    return told_rows(map(tell, problems), arm, more=rest, count_tokens=count_tokens)
+
+
+def tell_problem(problem: Problem, arm: str, task: TaskRecipe, rates: BehaviorRates, seed: int) -> Told:
+    """The rows that ``arm`` has for one problem, and those that it is matched to; ``ValueError`` if it is not drawn."""
+    own = drawn_arm(arm)
+    matched = [get_arm(own.tokens_of)] if own.tokens_of else []
+    return (list(_rows_of(problem, own, task, rates, seed)),
+            [row for other in matched for row in _rows_of(problem, other, task, rates, seed)])
+
+
+def told_rows(
+    told: Iterable[Told], arm: str, *, more: Iterable[Told] | None = None, count_tokens: CountTokens = count_words
+) -> Iterator[Row]:
+    """The rows of :func:`iterate_rows` out of problems that :func:`tell_problem` has told."""
     chosen = drawn_arm(arm)
     if chosen.tokens_of and more is None:
         raise ValueError(f"arm {arm!r} needs further problems of the same split; give more=further_problems(...)")
     missing = 0
-    for problem in problems:
-        for row in _rows_of(problem, chosen, task, rates, seed):
-            missing -= count_tokens(row["completion"]) if chosen.tokens_of else 0
-            yield row
+    for rows, matched in told:
+        yield from rows
         if chosen.tokens_of:
-            matched = _rows_of(problem, get_arm(chosen.tokens_of), task, rates, seed)
             missing += sum(count_tokens(row["completion"]) for row in matched)
-    for problem in more if more is not None and missing > 0 else ():
-        for row in _rows_of(problem, chosen, task, rates, seed):
+            missing -= sum(count_tokens(row["completion"]) for row in rows)
+    for rows, _ in more if more is not None and missing > 0 else ():
+        for row in rows:
             tokens = count_tokens(row["completion"])
             if 2 * missing <= tokens:  # without this row the totals are nearer to each other
                 return
@@ -182,7 +250,7 @@ def iterate_rows(
 
 def _rows_of(
     problem: Problem, arm: Arm, task: TaskRecipe, rates: BehaviorRates, seed: int
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Row]:
     """The rows that ``arm`` has for one problem."""
     wording, used = get_wording(task.wording), arm.rates(rates)
     for copy, (told, plain) in enumerate(arm.variants(problem, seed)):
@@ -216,7 +284,7 @@ def injected_completion(
     return wording.completion(trace, problem), {f"n_{name}": number for name, number in counts(trace).items()}
 
 
-def prompt_row(problem: Problem, task: TaskRecipe) -> dict[str, Any]:
+def prompt_row(problem: Problem, task: TaskRecipe) -> Row:
     """A row without a chain of thought, for RL and evaluation: id, problem_id, task, wording, prompt, answer, n_ops."""
     key = problem.key()
     return {

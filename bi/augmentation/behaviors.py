@@ -15,7 +15,6 @@ from bi.augmentation.behavior import Behavior, count_steps, inject_all, strip_al
 from bi.augmentation.reading import Line, has_subgoal
 from bi.augmentation.trace import Step, Trace, first_unsolved
 from bi.recipes import ANALYSIS_LEVELS, BehaviorRates
-from bi.tasks.expression import binary_operations
 from bi.tasks.problem import Problem
 
 BEHAVIORS = ("reflection", "analysis", "subgoal")
@@ -123,7 +122,8 @@ class Analysis(Behavior):
             draw, quantity = rng.random(), problem.by_name[step.name]
             rate = self.rates[min(len(quantity.parents), len(self.rates) - 1)]
             chosen = step.kind in ("solve", "reflect") and quantity.stated and draw < rate
-            steps.append(step if step.analysis == chosen else replace(step, analysis=chosen))
+            same = step.analysis == chosen
+            steps.append(step if same else Step(step.name, step.kind, chosen, step.subgoal, step.phrase))
         return Trace(tuple(steps))
 
     def strip(self, trace: Trace, problem: Problem) -> Trace:
@@ -157,9 +157,9 @@ class Subgoal(Behavior):
         steps = []
         for step in trace.steps:
             draw = rng.random()
-            wide = step.kind == "solve" and binary_operations(problem.by_name[step.name].formula) >= 2
-            chosen = wide and draw < self.rate
-            steps.append(step if step.subgoal == chosen else replace(step, subgoal=chosen))
+            chosen = step.kind == "solve" and problem.by_name[step.name].operations >= 2 and draw < self.rate
+            same = step.subgoal == chosen
+            steps.append(step if same else Step(step.name, step.kind, step.analysis, chosen, step.phrase))
         return Trace(tuple(steps))
 
     def strip(self, trace: Trace, problem: Problem) -> Trace:

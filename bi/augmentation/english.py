@@ -245,8 +245,13 @@ def _written(expr: Expr, leaves: Mapping[str, object]) -> str:
         return str(leaves[expr.name])
     parts = []
     for arg in expr.args:
-        text = _written(arg, leaves)
-        parts.append(f"({text})" if isinstance(arg, Op) and arg.symbol != "*" else text)
+        if isinstance(arg, Ref):
+            parts.append(str(leaves[arg.name]))
+        elif isinstance(arg, Num):
+            parts.append(str(arg.value))
+        else:
+            text = _written(arg, leaves)
+            parts.append(text if arg.symbol == "*" else f"({text})")
     return f" {expr.symbol} ".join(parts)
 
 

@@ -17,7 +17,7 @@ from bi.augmentation.verdict import Verdict
 from bi.tasks.chain import Chain
 from bi.tasks.expression import Num, binary_operations
 from bi.tasks.gsm8k import ANNOTATION, split_final
-from bi.tasks.written import check_value, constants_of, numbers_in, parse_expression, read_number
+from bi.tasks.written import FRACTION, check_value, constants_of, numbers_in, parse_expression, read_number
 
 SMALL = frozenset(map(Fraction, (0, 1, 2, 3, 4, 5, 10, 100))) | {Fraction(1, 2), Fraction(1, 100)}
 """Numbers that never need a source: factors, shares and per cent."""
@@ -25,7 +25,8 @@ SMALL = frozenset(map(Fraction, (0, 1, 2, 3, 4, 5, 10, 100))) | {Fraction(1, 2),
 UNITS = frozenset(map(Fraction, (7, 12, 24, 30, 31, 52, 60, 365, 1000, 3600)))
 """Numbers of units, which need no source unless the reference computes the same value."""
 
-_SHOWN = re.compile(r"\s?[$€£]?\s?(-?(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,40})(?:\.\d{1,20})?|-?\.\d{1,20})")
+_SHOWN = re.compile(
+    rf"\s?[$€£]?\s?(-?(?:{FRACTION})|-?(?:\d{{1,3}}(?:,\d{{3}}){{1,4}}|\d{{1,40}})(?:\.\d{{1,20}})?|-?\.\d{{1,20}})")
 _LONGEST = 4000
 
 
@@ -117,7 +118,7 @@ class _State:
             operands.append(100 * value if token.endswith("%") else value)
             return Num(value)
 
-        formula, value = parse_expression(left, leaf), read_number(right)
+        formula, value = parse_expression(left, leaf, self._is_result), read_number(right)
         if formula is None or value is None:
             return "unreadable", 0
         width = binary_operations(formula)
@@ -130,6 +131,10 @@ class _State:
         if check_value(formula, {}, right.strip()) or (shown and read_number(shown[1]) != value):
             return "arithmetic", width
         return None
+
+    def _is_result(self, quotient: str) -> bool:
+        value = read_number(quotient)
+        return isinstance(value, Fraction) and value in self.results
 
     def _known(self, value: int | Fraction) -> bool:
         return not {value, abs(value), 100 * value}.isdisjoint(self.given | self.results)

@@ -52,8 +52,9 @@ def topological_order(problem: Problem, rng: random.Random, names: Iterable[str]
     """
     missing = {}
     children: dict[str, list[str]] = {}
+    by_name = problem.by_name
     for name in sorted(problem.needed if names is None else names):
-        parents = problem.by_name[name].parents
+        parents = by_name[name].parents
         missing[name] = len(parents)
         for parent in parents:
             children.setdefault(parent, []).append(name)

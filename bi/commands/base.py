@@ -13,7 +13,9 @@ from bi.commands.door import prepare_torch, say
 
 def base(
     out: Annotated[Path, typer.Option(help="Folder of the base model; replaced when the new one is complete.")],
-    name: Annotated[str, typer.Option(help="Which base: tiny-base or small-base.", metavar="NAME")] = "tiny-base",
+    name: Annotated[
+        str, typer.Option(help="Which base: tiny-base, plain-base or small-base.", metavar="NAME")
+    ] = "tiny-base",
     seed: Annotated[int, typer.Option(help="Seed of the corpus and of the initialisation.")] = 0,
     behaviors: Annotated[float | None, typer.Option(
         min=0.0, max=1.0, help="Share of worked problems in the corpus that hold a behaviour; the recipe's by default."

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,21 +14,22 @@ import typer
 from bi.augmentation.arm import ARM_TABLE, DRAWN_ARMS, Tally, drawn_arm
 from bi.augmentation.arms import (
     SPLITS,
-    iterate_rows,
     prompt_row,
     split_ops,
-    split_problems,
+    split_told,
     task_config,
+    tell_problem,
+    told_rows,
 )
 from bi.augmentation.wording import WORDINGS, get_wording
 from bi.commands import options
 from bi.commands.door import prepare_torch, say
 from bi.commands.outputs import check_file_out
 from bi.commands.recipe_options import replace_fields, takes
+from bi.processes import Spread, workers
 from bi.progress import Progress
 from bi.recipes import COMPACT, DYVAL, DYVAL_COMPACT, BehaviorRates, TaskRecipe, get_profile
-from bi.records import iterate_rows as iterate_rows_of
-from bi.records import write_rows
+from bi.records import iterate_rows, write_rows
 from bi.tasks.generators import TASKS, get_task
 from bi.tasks.problem import Problem
 
@@ -65,6 +67,7 @@ def data(
         metavar="FOLDER|NAME", help="Count tokens by this model's tokenizer; by default words are counted.")] = None,
     exclude: Annotated[list[Path] | None, typer.Option(
         metavar="FILE", help="Leave out the problems of this file (column problem_id); may be repeated.")] = None,
+    num_proc: options.NumProc = 1,
     seed: options.Seed = 0,
     profile: options.Profile = options.DEFAULT_PROFILE,
     overwrite: options.Overwrite = False,
@@ -77,7 +80,7 @@ def data(
 
     \b
     bi data --task igsm --arm bridge --rows 2000 --min-ops 15 --max-ops 20 \\
-        --wording english --seed 0 --out data.jsonl
+        --wording english --seed 0 --num-proc 8 --out data.jsonl
     bi data --prompts-only --split test_id --rows 300 --out test.jsonl
     """
     if (arm is None) != prompts_only:
@@ -100,16 +103,17 @@ def data(
     low, high = (getattr(config, bound) for bound in get_task(recipe.task).size)
     size = "operations" if recipe.task == "igsm" else "levels"
     say(f"drawing {count} {recipe.task} problems: split {split}, {low} to {high} {size}, seed {seed}")
-    fresh = fresh_problems(recipe, split, seed, excluded)
-    problems = islice(fresh, count)
-    if arm is None:
-        made = (prompt_row(problem, recipe) for problem in problems)
-        say(f"{out}: {write_rows(out, made, seen=Progress(count, 'rows').update)} rows")
-        return
-    done = iterate_rows(problems, arm, recipe, rates, seed, more=fresh, count_tokens=tally.count_tokens)
-    line = Progress(count * drawn_arm(arm).copies, "rows")
-    write_rows(out, tally.counted(done), seen=lambda row: line.update(row) if row <= line.total else None)
-    say(f"{out}: {tally.text()}")
+    tell: Callable[[Problem], Any] = partial(prompt_row, task=recipe)
+    if arm is not None:
+        tell = partial(tell_problem, arm=arm, task=recipe, rates=rates, seed=seed)
+    line = Progress(count * (1 if arm is None else drawn_arm(arm).copies), "rows")
+    with workers(num_proc) as spread:
+        fresh = fresh_told(recipe, split, seed, excluded, tell, spread)
+        made = told = islice(fresh, count)
+        if arm is not None:
+            made = tally.counted(told_rows(told, arm, more=fresh, count_tokens=tally.count_tokens))
+        written = write_rows(out, made, seen=lambda row: line.update(row) if row <= line.total else None)
+    say(f"{out}: {f'{written} rows' if arm is None else tally.text()}")
 
 
 def choose_task(
@@ -150,12 +154,14 @@ def default_rows(recipe: TaskRecipe, split: str) -> int:
 
 def read_keys(files: Iterable[Path]) -> frozenset[str]:
     """The problem ids of all ``files`` that ``bi data`` has written; of the rows nothing else is kept."""
-    return frozenset(row["problem_id"] for file in files for _, row in iterate_rows_of(file, {"problem_id": str}))
+    return frozenset(row["problem_id"] for file in files for _, row in iterate_rows(file, {"problem_id": str}))
 
 
-def fresh_problems(recipe: TaskRecipe, split: str, seed: int, excluded: frozenset[str]) -> Iterator[Problem]:
-    """Endless problems of ``split`` whose key is not in ``excluded``, one at a time."""
-    return (problem for problem in split_problems(recipe, split, seed) if problem.key() not in excluded)
+def fresh_told(
+    recipe: TaskRecipe, split: str, seed: int, excluded: frozenset[str], tell: Callable[[Problem], Any], spread: Spread
+) -> Iterator[Any]:
+    """What ``tell`` makes of the problems of ``split`` whose key is not in ``excluded``: endless, one at a time."""
+    return (made for key, made in split_told(recipe, split, seed, tell, spread) if key not in excluded)
 
 
 def make_tally(tokenizer: str | None) -> Tally:

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,12 +22,11 @@ from bi.commands import options
 from bi.commands.door import say
 from bi.commands.outputs import check_file_out
 from bi.commands.recipe_options import replace_fields, takes
+from bi.processes import workers
 from bi.progress import Progress
 from bi.recipes import BehaviorRates, get_profile
 from bi.records import RecordError, iterate_lines, iterate_rows, write_rows
 from bi.tasks.vocabulary import WORLDS, read_worlds
-
-BLOCK = 256  # rows that one process has in hand
 
 
 @takes(BehaviorRates)
@@ -50,7 +46,7 @@ def inject(
         metavar="FILE", help="Names of public iGSM rows, as JSON: world > layer > category > names.")] = None,
     keep_unread: Annotated[bool, typer.Option(
         "--keep-unread", help="Copy rows that cannot be read unchanged, instead of stopping.")] = False,
-    num_proc: Annotated[int, typer.Option(min=1, help="Processes that work side by side; the result is the same.")] = 1,
+    num_proc: options.NumProc = 1,
     seed: options.Seed = 0,
     profile: options.Profile = options.DEFAULT_PROFILE,
     overwrite: options.Overwrite = False,
@@ -142,22 +138,6 @@ def try_row(numbered: tuple[int, Row], *, format: str, request: Request) -> Outc
         return line, row, inject_row(row, format, request), ""
     except ValueError as error:
         return line, row, None, str(error)
-
-
-@contextmanager
-def workers(count: int) -> Iterator[Callable[[Callable, Iterable], Iterator]]:
-    """A map over an iterable, in order, by ``count`` processes; never more than a block of rows each is in memory."""
-    if count == 1:
-        yield map
-        return
-    with ProcessPoolExecutor(count) as pool:
-
-        def spread(function: Callable, items: Iterable) -> Iterator:
-            left = iter(items)
-            while block := list(islice(left, BLOCK * count)):
-                yield from pool.map(function, block, chunksize=BLOCK // 4)
-
-        yield spread
 
 
 def injected_rows(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bi.processes import MOST
 from bi.recipes import PROFILES
 
 DEFAULT_PROFILE = "cpu"
@@ -14,6 +15,8 @@ DEFAULT_PROFILE = "cpu"
 Profile = Annotated[str, typer.Option(
     help=f"Where the defaults of this command come from: {', '.join(PROFILES)}.", metavar="NAME")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed: same seed and options, same result.")]
+NumProc = Annotated[int, typer.Option(
+    min=1, max=MOST, help="Processes that work side by side; the result is the same to the byte.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace --out if it exists.")]
 Model = Annotated[str, typer.Option(
     metavar="FOLDER|NAME", help="Starting checkpoint: a Hugging Face folder, or a hub name.")]

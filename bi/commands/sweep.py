@@ -23,7 +23,7 @@ def sweep(
     Finished runs are kept: the same command goes on where it was, and adds to a sweep what was added to its plan.
 
     \b
-    bi sweep grpo --out results/sweep-grpo
+    bi sweep grpo --out results/sweep/grpo
     """
     prepare_torch()
     from bi.provenance import provenance, write_table

@@ -6,15 +6,32 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
-from bi.course import comparing, contrast, injection, noise, notes, orders, outcomes, reweighting
+from bi.course import (
+    choosing,
+    comparing,
+    contrast,
+    group_step,
+    informative,
+    injection,
+    luck,
+    noise,
+    notes,
+    orders,
+    outcomes,
+    reweighting,
+)
 from bi.course.exercise import Attempt, Exercise, Verdict, Wrong
 
 SECONDS = 10.0
 EXERCISES: tuple[Exercise, ...] = (
     *orders.EXERCISES,
+    *luck.EXERCISES,
+    *group_step.EXERCISES,
+    *informative.EXERCISES,
     *contrast.EXERCISES,
     *noise.EXERCISES,
     *injection.EXERCISES,
+    *choosing.EXERCISES,
     *outcomes.EXERCISES,
     *reweighting.EXERCISES,
     *comparing.EXERCISES,

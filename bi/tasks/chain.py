@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from bi.tasks.expression import Expr, Num, Op, binary_operations, evaluate, references, subgoals
+from bi.tasks.expression import Expr, Num, Op, binary_operations, evaluate, subgoals
 from bi.tasks.operators import Value
 from bi.tasks.problem import Problem, Quantity
 from bi.tasks.written import MOST_DECIMALS
@@ -23,14 +23,13 @@ BLANK = "___"
 
 @dataclass(frozen=True, slots=True)
 class Claim(Quantity):
-    """A quantity that may rest on others beyond those in its formula (``uses``)."""
+    """A quantity that may rest on others beyond those in its formula: ``uses``, which its ``parents`` end with."""
 
     uses: tuple[str, ...] = ()
 
-    @property
-    def parents(self) -> tuple[str, ...]:
-        """Names in the formula, then those in ``uses``, each once."""
-        return tuple(dict.fromkeys((*references(self.formula), *self.uses)))
+    def __post_init__(self) -> None:
+        Quantity.__post_init__(self)  # super() does not work in a class that slots=True has made anew
+        object.__setattr__(self, "parents", tuple(dict.fromkeys((*self.parents, *self.uses))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +89,8 @@ class Chain:
     def small_steps(self, name: str) -> tuple[Expr, ...]:
         """The expressions between a calculation with its values put in and the result, the former first.
 
-        Empty where there is nothing to expand: a single operation, a value that was rounded, an intermediate value
-        that is no decimal of six places at most, or small steps by the author.
+        Empty where there is nothing to expand: a single operation, a value that was rounded, an intermediate value or
+        a result that is no decimal of six places at most, a result written as a fraction, or small steps by the author.
         """
         slot = next(slot for slot in self.passages[self.passage_of[name]].slots if slot.name == name)
         return self.expansion(name) if slot.free else ()
@@ -105,7 +104,7 @@ class Chain:
         if evaluate(known, {}, None) != quantity.value:
             return ()
         steps = (known, *subgoals(known, None))
-        return steps if all(_writable(step) for step in steps) else ()
+        return steps if all(_writable(step) for step in (*steps, Num(abs(quantity.value)))) else ()
 
 
 def _with_values(expr: Expr, values: Mapping[str, Value]) -> Expr:

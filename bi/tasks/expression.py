@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 from bi.tasks.operators import UNARY, Value, apply_binary, apply_unary
 
@@ -46,16 +45,16 @@ Expr = Num | Ref | Op
 def references(expr: Expr) -> Iterator[str]:
     """Names of the quantities in ``expr``, in written order, repeated where they repeat."""
     found: list[str] = []
-    _collect(expr, found)
+    _collect((expr,), found)
     return iter(found)
 
 
-def _collect(expr: Expr, found: list[str]) -> None:
-    if isinstance(expr, Ref):
-        found.append(expr.name)
-    elif isinstance(expr, Op):
-        for arg in expr.args:
-            _collect(arg, found)
+def _collect(args: tuple[Expr, ...], found: list[str]) -> None:
+    for arg in args:
+        if isinstance(arg, Ref):
+            found.append(arg.name)
+        elif isinstance(arg, Op):
+            _collect(arg.args, found)
 
 
 def binary_operations(expr: Expr) -> int:
@@ -65,8 +64,8 @@ def binary_operations(expr: Expr) -> int:
     """
     if not isinstance(expr, Op):
         return 0
-    own = len(expr.args) - 1 or (expr.symbol != "then")
-    return own + sum(binary_operations(arg) for arg in expr.args)
+    own = len(expr.args) - 1 or int(expr.symbol != "then")
+    return own + sum([binary_operations(arg) for arg in expr.args if isinstance(arg, Op)])
 
 
 def operations(expr: Expr) -> int:
@@ -100,10 +99,13 @@ def evaluate(expr: Expr, values: Mapping[str, Value], modulus: int | None) -> Va
         return expr.value
     if isinstance(expr, Ref):
         return values[expr.name]
-    numbers = [evaluate(arg, values, modulus) for arg in expr.args]
-    if len(numbers) == 1:
-        return apply_unary(expr.symbol, numbers[0], modulus)
-    return reduce(lambda left, right: combine(expr.symbol, left, right, modulus), numbers)
+    numbers = [values[arg.name] if isinstance(arg, Ref) else evaluate(arg, values, modulus) for arg in expr.args]
+    result, *others = numbers
+    if not others:
+        return apply_unary(expr.symbol, result, modulus)
+    for number in others:
+        result = combine(expr.symbol, result, number, modulus)
+    return result
 
 
 def substitute(expr: Expr, leaf: Callable[[str], Expr]) -> Expr:
@@ -111,7 +113,7 @@ def substitute(expr: Expr, leaf: Callable[[str], Expr]) -> Expr:
     if isinstance(expr, Ref):
         return leaf(expr.name)
     if isinstance(expr, Op):
-        return Op(expr.symbol, tuple(substitute(arg, leaf) for arg in expr.args))
+        return Op(expr.symbol, tuple([substitute(arg, leaf) for arg in expr.args]))
     return expr
 
 

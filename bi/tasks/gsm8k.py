@@ -18,6 +18,14 @@ these rules decide, or the row is refused with its reason (``ValueError``):
    belongs to the next one with some; the last such lines to the last one.
 7. *Unused results* stay. They are redundant steps of the graph, not mistakes.
 8. *Answer.* The number behind ``####`` must be a result of the last line with annotations.
+9. *Fractions.* A result, the number behind it and the answer may be written as a fraction of whole numbers (``1/3``) or
+   a mixed number (``1 1/2``: a whole number, one space, a proper fraction); they are exact then. In a calculation a
+   mixed number is one number. A quotient (``1/3*12``) is a calculation like any other, unless an earlier result of its
+   value is written as a fraction: then it is that result, and the link counts as doubtful if one of the two numbers is
+   a result as well. Behind a division (``6/1/3``) it never is. No numbers are a fraction with a percent sign, decimals
+   or thousands separators, an improper one behind a whole number, and one with a 0 below. A whole number in front of a
+   fraction makes a mixed number, so ``<<6/2=3>>3 1/2-cup jars`` is refused. A result that is written as a fraction gets
+   no small steps: its last operation is still to be seen in it.
 """
 
 from __future__ import annotations
@@ -31,6 +39,7 @@ from bi.tasks.expression import Expr, Num, Op, Ref
 from bi.tasks.operators import Value
 from bi.tasks.problem import Problem
 from bi.tasks.written import (
+    FRACTION,
     Shown,
     check_value,
     constants_of,
@@ -45,17 +54,19 @@ from bi.tasks.written import (
 
 ANNOTATION = re.compile(r"<<([^<>\n]*)>>")
 _MARK = "\x00"
-_SHOWN = re.compile(r"\s?[$€£]?\s?(-?\s?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|-?\.\d+)(%?)")
+_SHOWN = re.compile(
+    rf"\s?[$€£]?\s?(-?\s?(?:{FRACTION})|-?\s?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?|-?\.\d+)(%?)")
 
 
 @dataclass
 class _Reading:
-    """What has been read so far; ``percent`` are results written with a percent sign."""
+    """What has been read so far; ``percent`` and ``fractions`` are results written as such."""
 
     question: frozenset[Fraction]
     claims: dict[str, Claim] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     percent: set[str] = field(default_factory=set)
+    fractions: set[str] = field(default_factory=set)
     doubtful: set[tuple[str, str]] = field(default_factory=set)
 
 
@@ -128,7 +139,8 @@ def _read_block(block: str, number: int, reading: _Reading, phrases: dict, blank
     for index, match in enumerate(matches):
         name = str(number) if len(matches) == 1 else f"{number}.{index + 1}"
         _read_annotation(match, name, block, reading)
-        slots.append(Slot(name, shown[index].at, shown[index].spaced, shown[index].free))
+        free = shown[index].free and name not in reading.fractions
+        slots.append(Slot(name, shown[index].at, shown[index].spaced, free))
         blanks[name] = f'the blank in "{_with_blank(block, matches, shown, index)}"'
         after = block[_end_of(match, block) :].split("\n", 1)[0][:120]
         ends = re.search(r"[.!?](?:\s|\Z)", after)
@@ -148,7 +160,8 @@ def _read_annotation(match: re.Match[str], name: str, block: str, reading: _Read
     if not equals or "=" in right:
         raise ValueError(f"step {name}: {said} does not have exactly one equals sign (rule 5)")
     fresh: list[str] = []
-    formula = parse_expression(left, lambda token: _operand(token, name, reading, fresh))
+    formula = parse_expression(left, lambda token: _operand(token, name, reading, fresh),
+                               lambda token: _is_result(token, reading))
     if formula is None:
         raise ValueError(f"step {name}: cannot read the calculation in {said} (rule 5)")
     values = {other: claim.value for other, claim in reading.claims.items()}
@@ -157,16 +170,24 @@ def _read_annotation(match: re.Match[str], name: str, block: str, reading: _Read
         raise ValueError(f"step {name}: {said} is wrong, {fault} (rule 5)")
     value = read_number(right)
     shown = _SHOWN.match(block, match.end())
-    if shown and read_number(shown[1].replace(" ", "")) != value:
+    if shown and read_number(shown[1]) != value:
         raise ValueError(f"step {name}: {said} is followed by {shown[1]} (rule 5)")
     if shown and shown[2]:
         reading.percent.add(name)
+    if "/" in right and isinstance(value, Fraction):
+        reading.fractions.add(name)
     reading.used.update(fresh)
     reading.claims[name] = Claim(name, formula, value)
 
 
+def _is_result(quotient: str, reading: _Reading) -> bool:
+    """Whether ``1/3`` in a calculation is an earlier result that is written as a fraction (rule 9)."""
+    value = read_number(quotient)
+    return any(reading.claims[name].value == value for name in reading.fractions)
+
+
 def _operand(token: str, name: str, reading: _Reading, fresh: list[str]) -> Expr | None:
-    """Rules 1 to 3 for one written number; ``fresh`` collects the results that this annotation uses."""
+    """Rules 1 to 3 and 9 for one written number; ``fresh`` collects the results that this annotation uses."""
     value = read_number(token)
     if value is None:
         return None
@@ -183,7 +204,8 @@ def _operand(token: str, name: str, reading: _Reading, fresh: list[str]) -> Expr
         return Num(value)
     chosen = (unused or list(links))[-1]
     fresh.append(chosen)
-    if stated or len(links) > 1:
+    parts = [read_number(part) for part in token.split("/")] if "/" in token and " " not in token else []
+    if stated or len(links) > 1 or any(claim.value in parts for claim in reading.claims.values()):
         reading.doubtful.add((name, chosen))
     return links[chosen]
 

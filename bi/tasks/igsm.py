@@ -13,9 +13,8 @@ from __future__ import annotations
 import heapq
 import random
 from bisect import bisect
-from collections.abc import Container, Mapping, Sequence
-from functools import cache
-from itertools import accumulate
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from bi.streams import below
 from bi.tasks.expression import Expr, Num, Op, Ref
@@ -71,6 +70,10 @@ def compact(problem: Problem, names: int, rng: random.Random) -> Problem:
 
 # --- formulas --------------------------------------------------------------------------------------------------------
 
+Shape: TypeAlias = tuple[str, str, int]
+"""How a formula is built over its operands: the operation with a constant (``*``, ``+`` or none), the one that joins
+the operands, and the constant. Half of all attempts fail, so expressions are written only when one has not."""
+
 
 def _draw_needed(structure: Structure, config: IGSMConfig, n_ops: int, rng: random.Random) -> dict[str, Expr] | None:
     """Formulas of a target (the first key) and all its ancestors with exactly ``n_ops`` operations, or ``None``.
@@ -86,20 +89,23 @@ def _draw_needed(structure: Structure, config: IGSMConfig, n_ops: int, rng: rand
     known = dict.fromkeys(pending)
     queue = [-structure.place[name] for name in pending]
     heapq.heapify(queue)
-    formulas: dict[str, Expr] = {target: Num(0)}
+    drawn: dict[str, tuple[Mapping[str, None], Shape] | None] = {target: None}
     while queue:
         name = structure.order[-heapq.heappop(queue)]
         if name in structure.totals:
-            formulas[name] = structure.totals[name].formula()
+            drawn[name] = None
             continue
-        drawn = _draw_formula(name, structure, config, known, slack, not queue, rng)
-        if drawn is None:
+        found = _draw_formula(name, structure, config, known, slack, not queue, rng)
+        if found is None:
             return None
-        formulas[name], added, slack = drawn
+        parents, shape, added, slack = found
+        drawn[name] = parents, shape
         for new in added:
             known[new] = None
             heapq.heappush(queue, -structure.place[new])
-    return formulas if slack == 0 else None
+    if slack:
+        return None
+    return {name: _write(*plan) if plan else structure.totals[name].formula() for name, plan in drawn.items()}
 
 
 def _draw_target(structure: Structure, config: IGSMConfig, n_ops: int, rng: random.Random) -> str:
@@ -119,25 +125,29 @@ def _draw_formula(
     slack: int,
     last: bool,
     rng: random.Random,
-) -> tuple[Expr, Mapping[str, None], int] | None:
+) -> tuple[Mapping[str, None], Shape, Mapping[str, None], int] | None:
     """A formula for ``name`` that fits into ``slack``, the quantities that it makes needed, and the slack left.
 
     The last pending quantity may not end the chain while budget is left; ``None`` when it has to.
     """
-    earlier = structure.order[: structure.place[name]]
+    earlier, totals = structure.order[: structure.place[name]], structure.totals
     for _ in range(12):
         parents = _draw_parents(earlier, known, structure, config, slack, last, rng)
-        formula, width = _shape(parents, config, rng)
+        shape = _draw_shape(len(parents), config, rng)
         added: dict[str, None] = {}
-        left = slack - (width - 1 if width else 0)
+        left = slack - max(0, len(parents) - 2 + bool(shape[0]))  # one operation is reserved already
         for parent in parents:
-            new = structure.closure(parent, known, added)
-            left -= structure.cost(new)
-            added.update(dict.fromkeys(new))
+            if parent in totals:
+                new = structure.closure(parent, known, added)
+                left -= structure.cost(new)
+                added.update(dict.fromkeys(new))
+            elif parent not in known and parent not in added:  # the same for a stated one, without two calls
+                left -= 1
+                added[parent] = None
         if left < 0 or (last and left > 0 and not _can_go_on(added, structure)):
             continue
-        return formula, added, left
-    return None if last and slack > 0 else (_shape([], config, rng)[0], {}, slack)
+        return parents, shape, added, left
+    return None if last and slack > 0 else ({}, _draw_shape(0, config, rng), {}, slack)
 
 
 def _can_go_on(added: Mapping[str, None], structure: Structure) -> bool:
@@ -153,13 +163,13 @@ def _draw_parents(
     slack: int,
     last: bool,
     rng: random.Random,
-) -> list[str]:
+) -> dict[str, None]:
     """Earlier quantities, recent ones more often; none ends a branch, which the ``last`` one may not do."""
-    if not earlier or (slack == 0 and rng.random() < config.leaf):
-        return []
-    steps = _cumulative((0, *config.operands[1:]) if last else config.operands)
-    count = bisect(steps, rng.random() * steps[-1], 0, len(steps) - 1)  # the draw of rng.choices, without its checks
     parents: dict[str, None] = {}
+    if not earlier or (slack == 0 and rng.random() < config.leaf):
+        return parents
+    steps = config.operand_steps[last]
+    count = bisect(steps, rng.random() * steps[-1], 0, len(steps) - 1)  # the draw of rng.choices, without its checks
     for _ in range(min(count, len(earlier))):
         pool = earlier
         if config.reuse and rng.random() < config.reuse:
@@ -167,35 +177,34 @@ def _draw_parents(
         if config.abstract_operands and rng.random() < config.abstract_operands:
             pool = [name for name in pool if name in structure.totals] or pool
         back = int(len(pool) * rng.random() ** 2)
-        parents[pool[len(pool) - 1 - back]] = None
-    return list(parents)
+        parents[pool[-1 - back]] = None
+    return parents
 
 
-@cache
-def _cumulative(weights: tuple[float, ...]) -> tuple[float, ...]:
-    return tuple(accumulate(weights))
-
-
-def _shape(parents: Sequence[str], config: IGSMConfig, rng: random.Random) -> tuple[Expr, int]:
-    """A formula over ``parents``, and how many binary operations it has.
-
-    A number, or their sum or difference, alone or behind `K times` or `K more than`.
-    """
+def _draw_shape(operands: int, config: IGSMConfig, rng: random.Random) -> Shape:
+    """The shape of a formula: a number, or a sum or difference of the operands, alone or behind `K times` or `K more
+    than`."""
     low, high = config.constants
-    if not parents:
-        return Num(low + below(rng, high - low + 1)), 0
-    core: Expr = Ref(parents[0])
-    width = len(parents) - 1
-    if width:
-        symbol = "-" if width == 1 and rng.random() < 0.5 else "+"
-        core = Op(symbol, tuple([Ref(parent) for parent in parents]))
+    if not operands:
+        return "", "", low + below(rng, high - low + 1)
+    inner = "-" if operands == 2 and rng.random() < 0.5 else "+"
     draw = rng.random()
     if draw < config.factor:
         least = max(low, 1) if config.live else low
-        return Op("*", (Num(least + below(rng, high - least + 1)), core)), width + 1
+        return "*", inner, least + below(rng, high - least + 1)
     if draw < config.factor + config.addend:
-        return Op("+", (Num(low + below(rng, high - low + 1)), core)), width + 1
-    return core, width
+        return "+", inner, low + below(rng, high - low + 1)
+    return "", inner, 0
+
+
+def _write(parents: Iterable[str], shape: Shape) -> Expr:
+    """The formula of that ``shape`` over ``parents``."""
+    outer, inner, constant = shape
+    refs = tuple([Ref(parent) for parent in parents])
+    if not refs:
+        return Num(constant)
+    core = refs[0] if len(refs) == 1 else Op(inner, refs)
+    return Op(outer, (Num(constant), core)) if outer else core
 
 
 # --- redundant premises, order of the question ------------------------------------------------------------------------
@@ -212,7 +221,8 @@ def _complete(structure: Structure, formulas: dict[str, Expr], config: IGSMConfi
     for name in chosen:
         place = structure.place[name]
         earlier = [other for other in formulas if structure.place[other] < place]
-        formulas[name], _ = _shape(_draw_parents(earlier, (), structure, config, 1, False, rng), config, rng)
+        parents = _draw_parents(earlier, (), structure, config, 1, False, rng)
+        formulas[name] = _write(parents, _draw_shape(len(parents), config, rng))
     premises = [name for name in formulas if name not in structure.totals]
     rng.shuffle(premises)
     return build_problem("igsm", formulas, premises, target, config.modulus)

@@ -6,6 +6,8 @@ Why each option exists is told in the chapter on problems as graphs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
 MAX_OPS = 30
 
@@ -96,3 +98,8 @@ class IGSMConfig:
                 f"names={self.names}: too few for max_ops={self.max_ops} with {self.redundant[1]} redundant premises; "
                 f"give at least {self.max_ops + self.redundant[1]}, or fewer operations"
             )
+
+    @cached_property
+    def operand_steps(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Cumulative weights of 0, 1, 2, ... operands, and the same where there must be one."""
+        return tuple(accumulate(self.operands)), tuple(accumulate((0, *self.operands[1:])))

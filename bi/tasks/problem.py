@@ -8,34 +8,33 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from bi.tasks.expression import Expr, Num, Op, Ref, evaluate, operations, references
 from bi.tasks.operators import Value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Quantity:
     """One node: its name, its formula over its parents, its value, and whether the question states the formula.
 
     A quantity that is not stated follows from the structure that the question describes (a category total in iGSM).
+    Two facts follow from the formula: ``parents``, the names in it, each once, in the order in which they are written,
+    and ``operations``, their number by iGSM's count.
     """
 
     name: str
     formula: Expr
     value: Value
     stated: bool = True
+    parents: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    operations: int = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def parents(self) -> tuple[str, ...]:
-        """Names in the formula, each once, in the order in which they are written."""
-        return tuple(dict.fromkeys(references(self.formula)))
-
-    @cached_property
-    def operations(self) -> int:
-        """Operations of the formula by iGSM's count."""
-        return operations(self.formula)
+    def __post_init__(self) -> None:
+        # At once: every problem asks for them, and functools.cached_property takes a lock each time (Python 3.11).
+        object.__setattr__(self, "parents", tuple(dict.fromkeys(references(self.formula))))
+        object.__setattr__(self, "operations", operations(self.formula))
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def _canonical(expr: Expr, codes: Mapping[str, str]) -> str:
         return str(expr.value)
     if isinstance(expr, Ref):
         return codes[expr.name]
-    parts = [_canonical(arg, codes) for arg in expr.args]
+    parts = [codes[arg.name] if isinstance(arg, Ref) else _canonical(arg, codes) for arg in expr.args]
     return f"({expr.symbol} {' '.join(parts if expr.symbol in '-/' else sorted(parts))})"
 
 
@@ -149,26 +148,25 @@ def build_problem(
 def _depth_first(formulas: Mapping[str, Expr], roots: Iterable[str]) -> list[str]:
     """Names in an order in which parents precede children."""
     order: dict[str, None] = {}
-    open_names: set[str] = set()
-    for root in roots:
-        stack = [(root, False)]
-        while stack:
-            name, parents_done = stack.pop()
-            if parents_done:
-                open_names.discard(name)
-                order[name] = None
-                continue
-            if name in order:
-                continue
-            if name in open_names:
-                raise ValueError(f"the quantity {name!r} depends on itself; a problem must be acyclic")
+    parents: dict[str, list[str]] = {}  # of the names that have been looked at
+    stack = list(roots)[::-1]
+    while stack:
+        name = stack[-1]
+        if name in order:
+            stack.pop()
+            continue
+        seen = name in parents
+        if not seen:
             if name not in formulas:
                 raise ValueError(f"the quantity {name!r} has no formula; state it or define it by the structure")
-            open_names.add(name)
-            stack.append((name, True))
-            stack.extend(
-                (parent, False) for parent in reversed(list(references(formulas[name]))) if parent not in order
-            )
+            parents[name] = list(references(formulas[name]))
+        waiting = [parent for parent in parents[name] if parent not in order]
+        if not waiting:
+            order[stack.pop()] = None
+        elif seen:
+            raise ValueError(f"the quantity {name!r} depends on itself; a problem must be acyclic")
+        else:
+            stack.extend(reversed(waiting))
     return list(order)
 
 

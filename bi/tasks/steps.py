@@ -31,6 +31,7 @@ from bi.tasks.expression import Expr, Num, Ref, references
 from bi.tasks.operators import Value
 from bi.tasks.problem import Problem
 from bi.tasks.written import (
+    FRACTION,
     check_value,
     constants_of,
     find_source,
@@ -144,15 +145,16 @@ def _place(statement: str, name: str, written: str | None) -> tuple[Slot, str, s
     if written is None:
         return Slot(name, None), f'the conclusion "{statement.strip().removesuffix(".")}"', None
     value = read_number(written)
-    found = [match for match in re.finditer(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?", statement)
-             if read_number(match[0]) == value]
+    number = rf"-?(?:{FRACTION}|(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?)"
+    found = [match for match in re.finditer(number, statement) if read_number(match[0]) == value]
     if not found:
         return Slot(name, None), f'the number for "{statement.strip().removesuffix(".")}"', None
     match = found[-1]
     shown, after = shown_before(statement, match.start()), statement[match.end() :]
     blank = f"{statement[: shown.start]}{shown.money}{BLANK}{after}".strip().removesuffix(".")
     phrase = None if shown.money else noun_phrase(after[:120])
-    return Slot(name, shown.at, shown.spaced, shown.free), f'the blank in "{blank}"', phrase
+    free = shown.free and "/" not in written  # a fraction still shows its last operation
+    return Slot(name, shown.at, shown.spaced, free), f'the blank in "{blank}"', phrase
 
 
 def _check_answer(answer: Any, last: Claim) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import mul
 
 from bi.streams import below
 from bi.tasks.expression import Expr, Op, Ref
@@ -93,25 +95,18 @@ def draw_structure(config: IGSMConfig, n_ops: int, rng: random.Random) -> Struct
 
 
 def _most_edges(sizes: Sequence[int]) -> int:
-    return sum(left * right for left, right in zip(sizes, sizes[1:], strict=False))
+    return sum(map(mul, sizes, sizes[1:]))
 
 
 def _draw_edges(entities: list[list[str]], wanted: int, rng: random.Random) -> dict[str, list[str]]:
     """Items by owner, in vocabulary order; every owner holds at least one item, about ``wanted`` edges in all."""
-    every = [
-        (owner, item) for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper for item in lower
-    ]
-    chosen = {
-        owner: {lower[below(rng, len(lower))]}
-        for upper, lower in zip(entities, entities[1:], strict=False)
-        for owner in upper
-    }
-    rest = [(owner, item) for owner, item in every if item not in chosen[owner]]
-    missing = max(0, wanted - (len(every) - len(rest)))
+    lower_of = [(owner, lower) for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper]
+    chosen = {owner: {lower[below(rng, len(lower))]} for owner, lower in lower_of}
+    rest = [(owner, item) for owner, lower in lower_of for item in lower if item not in chosen[owner]]
+    missing = max(0, wanted - len(chosen))
     for owner, item in rng.sample(rest, min(missing, len(rest))):
         chosen[owner].add(item)
-    rank = {name: index for layer in entities for index, name in enumerate(layer)}
-    return {owner: sorted(items, key=rank.__getitem__) for owner, items in chosen.items()}
+    return {owner: [item for item in lower if item in chosen[owner]] for owner, lower in lower_of}
 
 
 def instance(owner: str, item: str) -> str:
@@ -126,44 +121,56 @@ def _order_quantities(
     config: IGSMConfig,
     rng: random.Random,
 ) -> Structure:
-    order = [instance(owner, item) for owner, items in edges.items() for item in items]
+    stated = name_instances(edges)
+    order = [name for names in stated.values() for name in names]
     rng.shuffle(order)
-    totals = find_totals(edges, categories, entities, config.abstract_depth)
+    totals = find_totals(edges, stated, categories, entities, config.abstract_depth)
     position = {name: float(index) for index, name in enumerate(order)}
     for name, total in totals.items():  # totals come after the totals that they use: see find_totals
-        position[name] = max([position[parent] for parent in total.parents]) + 1e-3
-    ranked = [name for _, name in sorted([(place, name) for name, place in position.items()])]
-    return Structure(tuple(ranked), totals, {name: index for index, name in enumerate(ranked)})
+        position[name] = max(map(position.__getitem__, total.parents)) + 1e-3
+    ranked = tuple(sorted([*order, *sorted(totals)], key=position.__getitem__))  # totals of one position by name
+    return Structure(ranked, totals, {name: index for index, name in enumerate(ranked)})
+
+
+def name_instances(edges: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Names of the instance quantities by owner, for owners that hold any item."""
+    return {owner: tuple([instance(owner, item) for item in items]) for owner, items in edges.items() if items}
 
 
 def find_totals(
     edges: Mapping[str, Sequence[str]],
+    stated: Mapping[str, tuple[str, ...]],
     categories: Sequence[str],
     entities: Sequence[Sequence[str]],
     reach: int,
 ) -> dict[str, Total]:
-    """The abstract quantities by name, the smallest owners first.
+    """The abstract quantities by name, the smallest owners first; ``stated`` are :func:`name_instances` of ``edges``.
 
     One layer down a total is the sum over the owner's items; further down it is the sum of (items x their own count).
     Totals that rest on an owner without items are left out.
     """
     totals: dict[str, Total] = {}
-    own = {owner: tuple([instance(owner, item) for item in items]) for owner, items in edges.items() if items}
+    counts: dict[str, dict[str, str]] = {category: {} for category in categories}  # names of totals, by owner
+    if not reach:
+        return totals
     for level in range(len(categories) - 2, -1, -1):
+        direct, *further = categories[level + 1 : level + reach + 1]
         for owner in entities[level]:
-            if owner not in own:
+            if owner not in stated:
                 continue
-            totals[instance(owner, categories[level + 1])] = Total(own[owner], True)
-            for category in categories[level + 2 : level + reach + 1]:
-                counts = [instance(item, category) for item in edges[owner]]
-                if all([count in totals for count in counts]):
-                    pairs = zip(own[owner], counts, strict=True)
-                    totals[instance(owner, category)] = Total(tuple([name for pair in pairs for name in pair]), False)
-    return totals if reach else {}
+            counts[direct][owner] = name = instance(owner, direct)
+            totals[name] = Total(stated[owner], True)
+            for category in further:
+                own = [counts[category].get(item) for item in edges[owner]]
+                if None not in own:
+                    counts[category][owner] = name = instance(owner, category)
+                    totals[name] = Total(tuple(chain.from_iterable(zip(stated[owner], own, strict=True))), False)
+    return totals
 
 
 def category_totals(
     edges: Mapping[str, Sequence[str]], categories: Sequence[str], entities: Sequence[Sequence[str]], reach: int
 ) -> dict[str, Expr]:
     """Formulas of :func:`find_totals`."""
-    return {name: total.formula() for name, total in find_totals(edges, categories, entities, reach).items()}
+    totals = find_totals(edges, name_instances(edges), categories, entities, reach)
+    return {name: total.formula() for name, total in totals.items()}

@@ -18,6 +18,12 @@ _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d{1,40})(?:\.\d{1,20})?|\.\d{1,20}"
 NUMBER = re.compile(rf"[$€£]?(?P<digits>{_NUMBER})(?P<percent>%?)")
 """A number as people write it: currency sign, thousands separators, decimals, percent sign."""
 
+_QUOTIENT = r"\d{1,12}/\d{1,12}(?![\d/%]|\.\d)"
+_MIXED = rf"\d{{1,12}} {_QUOTIENT}"
+FRACTION = rf"(?<![\d/.,])(?:{_MIXED}|{_QUOTIENT})"
+"""A mixed number, ``1 1/2``, or a fraction of whole numbers, ``1/3``; no date, and no part of a longer quotient."""
+_FRACTION = re.compile(r"[$€£]?(?:(?P<whole>\d{1,12}) )?(?P<top>\d{1,12})/(?P<bottom>\d{1,12})")
+
 _WORDS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
           "seventeen eighteen nineteen twenty").split()
 NUMBER_WORDS: Mapping[str, tuple[Fraction, ...]] = {
@@ -39,12 +45,26 @@ _NEAR = 300  # characters around a number that are looked at, so that odd lines 
 
 
 def read_number(text: str) -> int | Fraction | None:
-    """The value of a written number, ``None`` if ``text`` is none; ``20%`` is a fifth."""
-    match = NUMBER.fullmatch(text.strip().removeprefix("-").strip())
-    if match is None:
+    """The value of a written number, ``None`` if ``text`` is none; ``20%`` is a fifth, ``1 1/2`` is three halves.
+
+    The fraction of a mixed number is a proper one: ``1 3/2`` is no number.
+    """
+    bare = text.strip().removeprefix("-").strip()
+    match = NUMBER.fullmatch(bare)
+    value = Fraction(match["digits"].replace(",", "")) / (100 if match["percent"] else 1) if match else _fraction(bare)
+    if value is None:
         return None
-    value = Fraction(match["digits"].replace(",", "")) / (100 if match["percent"] else 1)
     return whole(-value if text.strip().startswith("-") else value)
+
+
+def _fraction(text: str) -> Fraction | None:
+    match = _FRACTION.fullmatch(text)
+    if match is None or not int(match["bottom"]):
+        return None
+    value = Fraction(int(match["top"]), int(match["bottom"]))
+    if match["whole"] is None:
+        return value
+    return int(match["whole"]) + value if 0 < value < 1 else None
 
 
 def decimals_of(text: str) -> int:
@@ -75,7 +95,7 @@ def write_expression(expr: Expr, spaced: bool) -> str:
 
 
 _TOKEN = re.compile(
-    rf"\s*(?:(?P<number>[$€£]?(?:{_NUMBER})%?)|(?P<name>[A-Za-z_]\w*|\{{[^{{}}]+\}})|(?P<sign>[-+*/()×÷]))")
+    rf"\s*(?:(?P<number>[$€£]?(?:{_MIXED}|(?:{_NUMBER})%?))|(?P<name>[A-Za-z_]\w*|\{{[^{{}}]+\}})|(?P<sign>[-+*/()×÷]))")
 
 
 def tokens_of(text: str) -> list[str] | None:
@@ -118,10 +138,30 @@ def check_value(expr: Expr, values: Mapping[str, Value], stated: str) -> str | N
     return f"it is {write_number(exact)}, not {stated}"
 
 
-def parse_expression(text: str, leaf: Callable[[str], Expr | None]) -> Expr | None:
-    """The expression that ``text`` writes, or ``None``; ``leaf`` reads numbers and names, from left to right."""
+def parse_expression(
+    text: str, leaf: Callable[[str], Expr | None], is_number: Callable[[str], bool] | None = None
+) -> Expr | None:
+    """The expression that ``text`` writes, or ``None``; ``leaf`` reads numbers and names, from left to right.
+
+    A quotient of two whole numbers such as ``1/3`` goes to ``leaf`` as one number where ``is_number`` says so.
+    """
     tokens = tokens_of(text) if len(text) <= _NEAR else None
+    if tokens and is_number is not None:
+        tokens = _join_fractions(tokens, is_number)
     return parse(tokens, leaf) if tokens else None  # type: ignore[arg-type]
+
+
+def _join_fractions(tokens: list[str], is_number: Callable[[str], bool]) -> list[str]:
+    """``tokens`` with some quotients as one; none behind a division, for ``6/1/3`` is read from left to right."""
+    joined: list[str] = []
+    for token in tokens:
+        top, sign = joined[-2:] if len(joined) > 1 else ("", "")
+        whole_numbers = sign == "/" and top.isdecimal() and token.isdecimal()
+        if whole_numbers and joined[-3:-2] != ["/"] and is_number(f"{top}/{token}"):
+            joined[-2:] = [f"{top}/{token}"]
+        else:
+            joined.append(token)
+    return joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +211,14 @@ def sentences(text: str) -> list[str]:
 
 @lru_cache(maxsize=256)
 def numbers_in(text: str) -> frozenset[Fraction]:
-    """All values that ``text`` writes in digits or words; a fraction such as 3/4 counts with its parts."""
+    """All values that ``text`` writes in digits or words; a fraction such as 1 3/4 counts with its parts."""
     found: set[Fraction] = set()
     for match in NUMBER.finditer(text):
         value = Fraction(match["digits"].replace(",", ""))
         found |= {value, value / 100} if match["percent"] else {value}
-    for top, bottom in re.findall(r"(\d{1,6})/(\d{1,6})", text):
-        found |= {Fraction(int(top), int(bottom))} if int(bottom) else set()
+    for number in re.findall(FRACTION, text):
+        parts = (number, number.rpartition(" ")[2])  # a mixed number counts with its fraction
+        found |= {Fraction(value) for value in map(read_number, parts) if value is not None}
     for word in re.findall(r"[a-z]+", text.lower()):
         found.update(NUMBER_WORDS.get(word, NUMBER_WORDS.get(word.removesuffix("s"), ())))
     return frozenset(found)

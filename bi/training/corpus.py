@@ -3,7 +3,7 @@
 Documents are pairs (prompt, completion) of the compact wording. Each kind drills one thing that a solution needs:
 
 - ``arithmetic``: one operation on stated numbers, sometimes two;
-- ``lookup``: constants, copies and single operations, many premises, few operations;
+- ``lookup``: constants, copies and single operations, two at most;
 - ``solve``: problems of several operations, most of them with redundant premises;
 - ``dense``: the same, but every quantity of the problem is computed, which practises lines rather than planning.
 
@@ -49,7 +49,7 @@ class CorpusRecipe:
     max_ops: tuple[int, int] = (2, 8)
     ramp: float = 0.5
     wide: float = 0.05
-    wide_results: float = 0.2
+    wide_results: float = 0.1
     operands: tuple[float, ...] = (1, 2, 5, 4)
     reuse: float = 0.7
     redundant: tuple[int, int] = (0, 4)
@@ -134,7 +134,7 @@ def _config(recipe: CorpusRecipe, kind: str, progress: float) -> IGSMConfig:
         abstract_depth=1,
         operands=recipe.operands,
         reuse=recipe.reuse,
-        redundant=(4, 10) if kind == "lookup" else recipe.redundant,
+        redundant=recipe.redundant,
     )
 
 

@@ -61,9 +61,11 @@ class BaseRecipe:
 
 BASES = {
     "tiny-base": BaseRecipe(),
-    "small-base": BaseRecipe(name="small-base", hidden=192, layers=6, heads=6, feed_forward=576),
+    "plain-base": BaseRecipe(name="plain-base", corpus=CorpusRecipe(behaviors=0.0)),
+    "small-base": BaseRecipe(name="small-base", hidden=256, heads=8, feed_forward=896, steps=6000),
 }
-"""The book's base models by the name of their folder below ``models/``."""
+"""The book's base models by the name of their folder below ``models/``. ``plain-base`` has no behaviours in its corpus;
+``small-base`` is larger and reads half as many tokens, for about the same time."""
 
 
 def make_tokenizer(recipe: BaseRecipe) -> PreTrainedTokenizerFast:
@@ -99,6 +101,11 @@ def make_model(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast) -> LlamaF
         _structure_embeddings(model.model.embed_tokens.weight, recipe, tokenizer)
         model.lm_head.weight.mul_(0.5)
     return model
+
+
+def parameter_count(recipe: BaseRecipe) -> int:
+    """Numbers in the weights of the model that ``recipe`` describes."""
+    return make_model(recipe, make_tokenizer(recipe)).num_parameters()
 
 
 def _structure_embeddings(weight: Tensor, recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast) -> None:

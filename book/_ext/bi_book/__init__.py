@@ -1,8 +1,9 @@
-"""The book's own Sphinx extension: offline assets, theme options, and four directives that keep the book honest.
+"""The book's own Sphinx extension: offline assets, theme options, and what keeps the book honest.
 
 ``provenance``   a box under a figure: where its numbers come from (:mod:`bi_book.provenance`)
 ``implemented``  the function and the test of a displayed equation (:mod:`bi_book.equations`)
 ``sidecars``     the table of every result file with its run (:mod:`bi_book.provenance`)
+``defined``      a role: a name in the code, looked up and linked to a page with its source (:mod:`bi_book.sources`)
 dark figures     ``NAME.png`` is paired with ``NAME-dark.png`` (:mod:`bi_book.figures`)
 
 Everything that is missing (a sidecar, a table, a figure's dark half, a function, a test) is a warning, and the strict
@@ -18,9 +19,11 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from bi_book import accessibility, equations, figures, offline, provenance
+from bi_book import accessibility, equations, figures, offline, provenance, sources
 
 SMOKE = "This copy shows the profile smoke: tiny runs that prove the plumbing. Its figures claim nothing."
+LIVE = ("live.js", "live_math.js", "graph_steps.js", "group_gradient.js", "completions.js")
+"""Scripts of the parts that can be played with, in the order in which they need each other."""
 STATIC = Path(__file__).resolve().parents[2] / "_static"
 
 
@@ -62,8 +65,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("bi_profile", "cpu", "env")
     app.add_config_value("bi_results", "", "env")
     app.connect("config-inited", configure)
-    app.add_css_file("book.css")
+    for style in ("book.css", "live.css"):
+        app.add_css_file(style)
     app.add_js_file("book.js")
-    for part in (offline, provenance, equations, figures, accessibility):
+    for script in LIVE:
+        app.add_js_file(script, loading_method="defer")
+    for part in (offline, provenance, equations, figures, accessibility, sources):
         part.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

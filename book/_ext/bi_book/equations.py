@@ -79,7 +79,7 @@ class Implemented(SphinxDirective):
         return [self._line(label, functions, tests)]
 
     def _line(self, label: str, functions: list[str], tests: list[str]) -> nodes.Node:
-        text = f"Equation {{eq}}`{label}` in code: " + ", ".join(f"`{name}`" for name in functions)
+        text = f"Equation {{eq}}`{label}` in code: " + ", ".join(f"{{defined}}`{name}`" for name in functions)
         text += "; tested by " + ", ".join(f"`{name.partition('::')[2]}` in `{name.partition('::')[0]}`"
                                           for name in tests) + "."
         box = nodes.container(classes=["implemented"])

@@ -27,8 +27,7 @@ from sphinx.util.osutil import relative_uri
 LOGGER = logging.getLogger(__name__)
 NEEDED = ("profile", "seeds", "recipe", "commit", "hardware", "libraries", "wall_s")
 TABLES = "_static/tables"
-BESIDE = "influence"
-"""Folder beside the profiles' with tables that belong to no profile, named ``influence/...`` on the pages."""
+RECORD = ".provenance.json"
 
 
 class Incomplete(ValueError):
@@ -38,10 +37,11 @@ class Incomplete(ValueError):
 def read_sidecar(results: Path, table: str) -> dict[str, Any]:
     """The provenance of ``table``; raises :class:`Incomplete` naming the file, the field and the remedy.
 
-    A table with a folder in its name, such as ``influence/bias``, stands beside the profile's folder.
+    A table with a folder in its name, such as ``influence/bias``, stands beside the profile's folder; one whose name
+    begins with ``models/`` is part of a base model's card.
     """
     results = place_of(results, table)
-    path = results / f"{table}.provenance.json"
+    path = results / f"{table}{RECORD}"
     remedy = f"run `make reproduce PROFILE={results.name}` or restore it from git"
     if not (results / f"{table}.csv").is_file():
         raise Incomplete(f"{results / table}.csv does not exist; {remedy}")
@@ -58,8 +58,17 @@ def read_sidecar(results: Path, table: str) -> dict[str, Any]:
 
 
 def place_of(results: Path, table: str) -> Path:
-    """The folder that the name of ``table`` starts from: the profile's, or the one above for a name with a folder."""
+    """The folder that the name of ``table`` starts from (as in :func:`bi.chapter.table_path`)."""
+    if table.startswith("models/"):
+        return results.parent.parent
     return results.parent if "/" in table else results
+
+
+def tables_beside(results: Path) -> list[str]:
+    """Names of all tables that have a record and belong to no profile."""
+    places = [(results.parent, "influence/*"), (results.parent, "sweep/*/*"), (results.parent.parent, "models/*/*")]
+    return [path.relative_to(root).as_posix().removesuffix(RECORD)
+            for root, pattern in places for path in sorted(root.glob(pattern + RECORD))]
 
 
 def duration(seconds: float) -> str:
@@ -137,7 +146,7 @@ class _FromSidecars(SphinxDirective):
         """Records and sample sizes of the tables that are complete."""
         records, sizes = [], []
         for table in tables:
-            self.env.note_dependency(str(place_of(self.results, table) / f"{table}.provenance.json"))
+            self.env.note_dependency(str(place_of(self.results, table) / f"{table}{RECORD}"))
             try:
                 records.append(read_sidecar(self.results, table))
                 sizes.append(sample_size(self.results, table))
@@ -147,15 +156,22 @@ class _FromSidecars(SphinxDirective):
 
 
 class Provenance(_FromSidecars):
-    """``{provenance} table ...``: the box under a figure."""
+    """``{provenance} table ...``: the box under a figure.
+
+    With ``:optional:`` a table that the profile does not have is left out without a warning, for parts of a page that
+    say so themselves.
+    """
 
     required_arguments = 1
     final_argument_whitespace = True
-    option_spec: ClassVar = {"notebook": directives.unchanged}
+    option_spec: ClassVar = {"notebook": directives.unchanged, "optional": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         """One box for all tables named."""
-        records, sizes = self.read(self.arguments[0].split())
+        names = self.arguments[0].split()
+        if "optional" in self.options:
+            names = [name for name in names if (place_of(self.results, name) / f"{name}.csv").is_file()]
+        records, sizes = self.read(names)
         if not records:
             return []
         return [provenance_box(records=records, sizes=sizes, notebook=self.options.get("notebook", ""))]
@@ -166,10 +182,8 @@ class Sidecars(_FromSidecars):
 
     def run(self) -> list[nodes.Node]:
         """Read every sidecar of the results folder."""
-        names = sorted(path.name.removesuffix(".provenance.json")
-                       for path in self.results.glob("*.provenance.json"))
-        names += sorted(f"{BESIDE}/{path.name.removesuffix('.provenance.json')}"
-                        for path in (self.results.parent / BESIDE).glob("*.provenance.json"))
+        names = sorted(path.name.removesuffix(RECORD) for path in self.results.glob(f"*{RECORD}"))
+        names += tables_beside(self.results)
         if not names:
             LOGGER.warning("provenance: %s holds no *.provenance.json; run `make reproduce PROFILE=%s`",
                            self.results, self.results.name, location=self.get_location())
@@ -269,9 +283,9 @@ def copy_tables(app: Sphinx, exception: Exception | None) -> None:
     results = Path(app.config.bi_results)
     for table in sorted(results.glob("*.csv")):
         shutil.copyfile(table, folder / table.name)
-    (folder / BESIDE).mkdir()
-    for table in sorted((results.parent / BESIDE).glob("*.csv")):
-        shutil.copyfile(table, folder / BESIDE / table.name)
+    for name in tables_beside(results):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(place_of(results, name) / f"{name}.csv", folder / f"{name}.csv")
 
 
 def setup(app: Sphinx) -> None:

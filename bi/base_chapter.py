@@ -1,0 +1,107 @@
+"""Numbers and tables of the chapter on the base models, from their cards (``models/<name>/*.csv``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bi.evaluation.anatomy import WIDEST
+
+ABILITIES = {"accuracy": "right answer", "strict": "every line right", "order": "order", "lookup": "look-ups",
+             "arithmetic_1": "one operation in a line", "arithmetic_2": "two operations in a line",
+             f"arithmetic_{WIDEST}": "three or more in a line"}
+
+OPTION_REASONS = {
+    "modulus": "Values are counted modulo this number, iGSM's own: every value is one token, products stay in range, "
+               "and a blind guess is right once in so many times.",
+    "compact": "Names are indices and every definition is stated, so a name cannot give a structure away.",
+    "abstract_depth": "Totals over a category reach down this many layers. One layer makes plain sums; sums of "
+                      "products exceed what any line of this wording can do at once.",
+    "operands": "Weights of 0, 1, 2, ... quantities in a formula. Sums and products of several are common because "
+                "they are what subgoals are for.",
+    "reuse": "Probability that an operand is a quantity that the answer needs anyway. Shared operands make the graph "
+             "denser: one early mistake spoils several later lines.",
+    "redundant": "Premises that the answer does not need. They are what look-ups can go astray on, and what an eager "
+                 "plan computes in vain.",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """Tables of a base model's card: ``accuracy``, ``anatomy``, ``corpus``, ``overlap`` and ``loss``."""
+
+    accuracy: pd.DataFrame
+    anatomy: pd.DataFrame
+    corpus: pd.DataFrame
+    overlap: pd.DataFrame
+    loss: pd.DataFrame
+
+    def share(self, metric: str, n_ops: int) -> float:
+        """Share of right problems (or lines) at ``n_ops`` operations; ``ValueError`` where the card has no such row."""
+        rows = self.accuracy[(self.accuracy["metric"] == metric) & (self.accuracy["n_ops"] == n_ops)]
+        if len(rows) != 1:
+            raise ValueError(f"accuracy: expected one row for {metric} at {n_ops} operations, found {len(rows)}")
+        return float(rows["value"].iloc[0])
+
+    def pooled(self, *metrics: str) -> float:
+        """Share over all numbers of operations together, each line counted once."""
+        rows = self.accuracy[self.accuracy["metric"].isin(metrics)]
+        return float(np.average(rows["value"], weights=rows["n"]))
+
+    def least(self, metric: str, most_ops: int) -> float:
+        """The smallest share up to ``most_ops`` operations."""
+        rows = self.accuracy[(self.accuracy["metric"] == metric) & (self.accuracy["n_ops"] <= most_ops)]
+        return float(rows["value"].min())
+
+
+def base_facts(cards: Mapping[str, Card], sizes: Mapping[str, int]) -> dict[str, Any]:
+    """Numbers of the chapter by the names that its text uses: those of ``tiny-base``, then a prefix for each other.
+
+    ``sizes``: parameters of each model.
+    """
+    facts: dict[str, Any] = {}
+    for name, card in cards.items():
+        start = "" if name == "tiny-base" else f"{name.removesuffix('-base')}_"
+        facts |= {f"{start}{key}": value for key, value in _facts(card).items()}
+        facts[f"{start}parameters"] = sizes[name] / 1e6
+    return facts
+
+
+def _facts(card: Card) -> dict[str, Any]:
+    every = card.corpus[card.corpus["behavior"].isna()]
+    held = card.corpus[card.corpus["behavior"].notna()]
+    steps = [int(n) for n in sorted(card.accuracy["n_ops"].unique())]
+    return {
+        "documents": int(every["documents"].sum()), "tokens": float(card.loss["tokens"].max()) / 1e6,
+        "behavior_share": 100 * held["documents"].sum() / every["documents"].sum(),
+        "overlap": int(card.overlap["in_corpus"].sum()), "overlap_of": int(card.overlap["n"].sum()),
+        "n": int(card.accuracy.loc[card.accuracy["metric"] == "accuracy", "n"].max()),
+        **{f"accuracy_{n}": 100 * card.share("accuracy", n) for n in steps},
+        "lookup_least": 100 * card.least("lookup", 5), "order_least": 100 * card.least("order", 5),
+        "one_operation": 100 * card.pooled("arithmetic_1"), "two_operations": 100 * card.pooled("arithmetic_2"),
+        "three_operations": 100 * card.pooled(f"arithmetic_{WIDEST}"),
+        "wide": 100 * card.pooled("arithmetic_2", f"arithmetic_{WIDEST}"),
+    }
+
+
+def abilities_rows(cards: Mapping[str, Card], n_ops: int) -> pd.DataFrame:
+    """One column a base model, one row an ability at ``n_ops`` operations: per cent with its 95 % interval, as text."""
+    columns = {}
+    for name, card in cards.items():
+        rows = card.accuracy[card.accuracy["n_ops"] == n_ops].set_index("metric")
+        columns[name] = [_percent(rows.loc[metric]) if metric in rows.index else "–" for metric in ABILITIES]
+    return pd.DataFrame(columns, index=list(ABILITIES.values()))
+
+
+def option_rows(options: Iterable[tuple[str, Any]]) -> pd.DataFrame:
+    """The options of the compact task with what each is for; ``KeyError`` for one without a reason."""
+    rows = [(name, str(value), OPTION_REASONS[name]) for name, value in options]
+    return pd.DataFrame(rows, columns=["option", "value", "what it is for"]).set_index("option")
+
+
+def _percent(row: pd.Series) -> str:
+    return f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
