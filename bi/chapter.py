@@ -62,7 +62,7 @@ def command_facts(results_dir: str | Path) -> dict[str, str]:
 
 
 def course_facts(results_dir: str | Path) -> dict[str, str]:
-    """How long checks of exercises and commands of the lab take, as texts: ``check_ex_orders``, ``lab_own``.
+    """Processor time of checks of exercises and commands of the lab, as texts: ``check_ex_orders``, ``lab_own``.
 
     Reads ``course.csv`` beside the profiles' folders, which ``python -m workflow.course time`` writes, and its record
     (``machine_course``). ``ValueError`` naming the file if it is missing.
@@ -73,12 +73,12 @@ def course_facts(results_dir: str | Path) -> dict[str, str]:
     rows, record = pd.read_csv(path), json.loads(sidecar(path).read_text(encoding="utf-8"))
     checks = rows[rows["kind"].isin(("pencil", "code"))]
     words = rows["kind"].replace({"pencil": "check", "code": "check"}) + "_" + rows["item"].str.replace("-", "_")
-    facts = dict(zip(words, map(_brief, rows["wall_s"]), strict=True))
+    facts = dict(zip(words, map(_brief, rows["cpu_s"]), strict=True))
     machine = record["hardware"]
     memory = f"{machine['memory_gb']} GB of memory"
-    return facts | {"n_exercises": str(len(checks)), "checks_total": _brief(checks["wall_s"].sum()),
-                    "checks_longest": _brief(checks["wall_s"].max()),
-                    "lab_total": time_text(rows.loc[rows["kind"] == "lab", "wall_s"].sum()),
+    return facts | {"n_exercises": str(len(checks)), "checks_total": _brief(checks["cpu_s"].sum()),
+                    "checks_longest": _brief(checks["cpu_s"].max()),
+                    "lab_total": time_text(rows.loc[rows["kind"] == "lab", "cpu_s"].sum()),
                     "machine_course": f"{machine['cores']} cores ({machine['cpu']}), {memory}"}
 
 
