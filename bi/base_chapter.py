@@ -52,40 +52,52 @@ class Card:
         rows = self.accuracy[self.accuracy["metric"].isin(metrics)]
         return float(np.average(rows["value"], weights=rows["n"]))
 
+    def wide(self) -> float:
+        """Share of right lines among those with more than one operation."""
+        return self.pooled("arithmetic_2", f"arithmetic_{WIDEST}")
+
     def least(self, metric: str, most_ops: int) -> float:
         """The smallest share up to ``most_ops`` operations."""
         rows = self.accuracy[(self.accuracy["metric"] == metric) & (self.accuracy["n_ops"] <= most_ops)]
         return float(rows["value"].min())
 
 
-def base_facts(cards: Mapping[str, Card], sizes: Mapping[str, int]) -> dict[str, Any]:
-    """Numbers of the chapter by the names that its text uses: those of ``tiny-base``, then a prefix for each other.
-
-    ``sizes``: parameters of each model.
-    """
-    facts: dict[str, Any] = {}
-    for name, card in cards.items():
-        start = "" if name == "tiny-base" else f"{name.removesuffix('-base')}_"
-        facts |= {f"{start}{key}": value for key, value in _facts(card).items()}
-        facts[f"{start}parameters"] = sizes[name] / 1e6
-    return facts
-
-
-def _facts(card: Card) -> dict[str, Any]:
-    every = card.corpus[card.corpus["behavior"].isna()]
-    held = card.corpus[card.corpus["behavior"].notna()]
+def base_facts(card: Card, parameters: int) -> dict[str, Any]:
+    """Numbers of the chapter by the names that its text uses."""
+    every, held = (card.corpus[rows] for rows in (card.corpus["behavior"].isna(), card.corpus["behavior"].notna()))
     steps = [int(n) for n in sorted(card.accuracy["n_ops"].unique())]
     return {
-        "documents": int(every["documents"].sum()), "tokens": float(card.loss["tokens"].max()) / 1e6,
+        "parameters": parameters / 1e6, "documents": int(every["documents"].sum()),
+        "tokens": float(card.loss["tokens"].max()) / 1e6,
         "behavior_share": 100 * held["documents"].sum() / every["documents"].sum(),
         "overlap": int(card.overlap["in_corpus"].sum()), "overlap_of": int(card.overlap["n"].sum()),
         "n": int(card.accuracy.loc[card.accuracy["metric"] == "accuracy", "n"].max()),
         **{f"accuracy_{n}": 100 * card.share("accuracy", n) for n in steps},
         "lookup_least": 100 * card.least("lookup", 5), "order_least": 100 * card.least("order", 5),
+        "lookup_8": 100 * card.share("lookup", 8),
         "one_operation": 100 * card.pooled("arithmetic_1"), "two_operations": 100 * card.pooled("arithmetic_2"),
         "three_operations": 100 * card.pooled(f"arithmetic_{WIDEST}"),
-        "wide": 100 * card.pooled("arithmetic_2", f"arithmetic_{WIDEST}"),
+        "wide": 100 * card.wide(),
     }
+
+
+def others_text(cards: Mapping[str, Card], sizes: Mapping[str, int]) -> str:
+    """A sentence on each base but ``tiny-base``: how far it gets, or that it has not been made here.
+
+    ``sizes``: parameters of each base, made or not.
+    """
+    first, sentences = cards["tiny-base"], []
+    for name, size in sizes.items():
+        words = f"{name} ({size / 1e6:.1f} million parameters)"
+        if name not in cards:
+            sentences.append(f"{words} has not been trained for this book yet.")
+        elif name != "tiny-base":
+            card = cards[name]
+            levels = ", ".join(f"{100 * card.share('accuracy', n):.1f} against {100 * first.share('accuracy', n):.1f} "
+                               f"per cent at {n} operations" for n in (5, 8))
+            sentences.append(f"{words} solves {levels}; more than one operation in a line comes out right in "
+                             f"{100 * card.wide():.0f} against {100 * first.wide():.0f} per cent.")
+    return " ".join(sentences)
 
 
 def abilities_rows(cards: Mapping[str, Card], n_ops: int) -> pd.DataFrame:

@@ -98,7 +98,7 @@ def invent_results(folder: Path) -> Path:
         write_table(results.parent / "influence" / f"{name}.csv", table, provenance("any", [0], "0123456789ab", 12.0,
                                                                                       root=ROOT))
     for name in BASES:
-        for table, content in _card().items():
+        for table, content in base_card().items():
             facts = provenance("base", [0], "0123456789ab", 12.0, root=ROOT)
             write_table(folder / "models" / name / f"{table}.csv", content, facts)
     for name in ("regime", "sft", "grpo"):
@@ -155,7 +155,7 @@ def _anatomy() -> pd.DataFrame:
                                        "share_of_errors", "n"])
 
 
-def _card() -> dict[str, pd.DataFrame]:
+def base_card() -> dict[str, pd.DataFrame]:
     """Tables of a base model's card."""
     metrics = ("accuracy", "strict", "order", "lookup", "arithmetic_1", "arithmetic_2", "arithmetic_3")
     accuracy = pd.DataFrame([(n, metric, 0.9, 0.8, 0.95, 40) for n in range(1, 9) for metric in metrics],
