@@ -244,7 +244,7 @@ CPU = Profile(
     models=(ModelRecipe(TINY_BASE),),
     seeds=(0, 1, 2),
     task=TaskRecipe(options=COMPACT, apart=True),
-    sft=SFTRecipe(epochs=3, batch_size=32, learning_rate=2e-4, max_length=512, micro_batch_size=32, save_every=40),
+    sft=SFTRecipe(epochs=5, batch_size=32, learning_rate=2e-4, max_length=512, micro_batch_size=32, save_every=40),
     grpo=GRPORecipe(
         prompts=16,
         rollouts=16,
