@@ -23,7 +23,7 @@ from workflow.locks import hold
 from workflow.snake import WorkflowError, environment, last_lines
 from workflow.sources import code_digest
 
-SOURCES = ("book", "bi", "tests", "_config.yml", "_toc.yml", "CITATION.cff")
+SOURCES = ("book", "bi", "tests", "workflow", "_config.yml", "_toc.yml", "CITATION.cff")
 COMMANDS = "results/commands.csv"
 DATA = "book/data"
 BESIDE = ("results/influence", "results/sweep", "models")  # tables that belong to no profile
