@@ -27,11 +27,14 @@ class PageLinks:
 
 
 class _Reader(HTMLParser):
+    """Collects the links of a page while it is fed."""
+
     def __init__(self) -> None:
         super().__init__()
         self.found = PageLinks()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what an element links to and what it can be linked by."""
         given = dict(attrs)
         self.found.names |= {name for name in (given.get("id"), given.get("name") if tag == "a" else None) if name}
         target = given.get(LINKING.get(tag, ""))
@@ -41,7 +44,7 @@ class _Reader(HTMLParser):
 
 @dataclass(frozen=True)
 class Report:
-    """``broken``: one sentence each. ``external``: address -> pages that name it. ``checked``: links inside the book."""
+    """``broken``: a sentence each. ``external``: address -> pages that name it. ``checked``: links inside the book."""
 
     broken: tuple[str, ...]
     external: dict[str, tuple[str, ...]]

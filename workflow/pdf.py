@@ -28,7 +28,9 @@ _OUTSIDE = re.compile(r'(<a\b[^>]*?)\s+href="(?!#|https?:)[^"]*"')
 _SCRIPT = re.compile(r"<script\b.*?</script>", flags=re.DOTALL)
 _STYLE = """<style>
 @page { size: A4; margin: 18mm 16mm 20mm; }
-.bd-sidebar, .bd-header, .bd-header-article, .bd-sidebar-secondary, .prev-next-footer, .bd-footer { display: none !important; }
+.bd-sidebar, .bd-header, .bd-header-article, .bd-sidebar-secondary, .prev-next-footer, .bd-footer {
+  display: none !important;
+}
 .bd-article-container section > h1 { break-before: page; }
 pre, .highlight pre { white-space: pre-wrap !important; overflow-wrap: anywhere; }
 figure, table, .admonition-title { break-inside: avoid; }
