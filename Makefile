@@ -39,7 +39,7 @@ unexport PYTHONHASHSEED PYTHONPATH
 # up to date, whatever the files' times say. A folder without any stamp is an interrupted set-up and is made anew.
 STAMP := .venv/.ready-$(shell { pwd; cat pyproject.toml constraints.txt; } | cksum | cut -d' ' -f1)
 
-.PHONY: help venv .venv test test-slow reproduce book pdf links base sweep lint lock clean distclean
+.PHONY: help venv .venv test test-slow reproduce book pdf links course slides base sweep lint lock clean distclean
 
 help: ## List these commands
 	@echo 'usage: make COMMAND [NAME=value ...]'
@@ -75,6 +75,12 @@ pdf: $(STAMP) ## Print the book as one PDF (a Chromium or Chrome is needed, TeX 
 
 links: $(STAMP) ## Check the links of the book: inside it each must lead somewhere, those outside are listed
 	@$(PY) -m workflow.run links --profile $(PROFILE)
+
+course: $(STAMP) ## Write the course: notebooks for students and instructors, a script that checks a class
+	@$(PY) -m workflow.course
+
+slides: $(STAMP) ## Make slides from the chapters, to show from a folder (renders the book first)
+	@$(PY) -m workflow.slides --profile $(PROFILE)
 
 base: $(STAMP) ## Train a base model anew: models/tiny-base, or models/BASE
 	@$(PY) -m bi base --name $(BASE) --out models/$(BASE)

@@ -6,6 +6,7 @@ the table that it was written from.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,10 @@ from typing import Any
 
 import pandas as pd
 
+from bi.provenance import sidecar
+
 COMMANDS = "commands.csv"
+COURSE = "course.csv"
 UNMEASURED = "not measured yet"
 
 
@@ -55,6 +59,34 @@ def command_facts(results_dir: str | Path) -> dict[str, str]:
         facts[f"time_{word}"] = time_text(float(row["wall_s"])) if row else UNMEASURED
         facts[f"memory_{word}"] = f"{float(row['peak_gb']):.1f} GB" if row else UNMEASURED
     return facts
+
+
+def course_facts(results_dir: str | Path) -> dict[str, str]:
+    """Processor time of checks of exercises and commands of the lab, as texts: ``check_ex_orders``, ``lab_own``.
+
+    Reads ``course.csv`` beside the profiles' folders, which ``python -m workflow.course time`` writes, and its record
+    (``machine_course``). ``ValueError`` naming the file if it is missing.
+    """
+    path = Path(results_dir).parent / COURSE
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist; make it with `python -m workflow.course time`")
+    rows, record = pd.read_csv(path), json.loads(sidecar(path).read_text(encoding="utf-8"))
+    checks = rows[rows["kind"].isin(("pencil", "code"))]
+    words = rows["kind"].replace({"pencil": "check", "code": "check"}) + "_" + rows["item"].str.replace("-", "_")
+    facts = dict(zip(words, map(_brief, rows["cpu_s"]), strict=True))
+    machine = record["hardware"]
+    memory = f"{machine['memory_gb']} GB of memory"
+    return facts | {"n_exercises": str(len(checks)), "checks_total": _brief(checks["cpu_s"].sum()),
+                    "checks_longest": _brief(checks["cpu_s"].max()),
+                    "lab_total": time_text(rows.loc[rows["kind"] == "lab", "cpu_s"].sum()),
+                    "machine_course": f"{machine['cores']} cores ({machine['cpu']}), {memory}"}
+
+
+def _brief(seconds: float) -> str:
+    """Seconds for people, down to a tenth."""
+    if seconds < 0.1:
+        return "under 0.1 s"
+    return f"{seconds:.1f} s" if seconds < 10 else time_text(seconds)
 
 
 def read_stage_times(results_dir: str | Path) -> pd.DataFrame:

@@ -17,6 +17,7 @@ import yaml
 from rollout_cases import write_rollouts
 
 from bi.augmentation.anatomy import KINDS
+from bi.course import EXERCISES
 from bi.evaluation.before_after import completion_pairs
 from bi.evaluation.tables import behavior_rows, summary_table
 from bi.evaluation.verdicts import Estimate
@@ -25,6 +26,7 @@ from bi.provenance import provenance, write_json, write_table
 from bi.sweep import SPLITS, SweepPlan, cells
 from bi.sweep_plans import get_plan
 from bi.training.pretrain import BASES
+from workflow.course import LAB
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILE = "cpu"
@@ -107,6 +109,9 @@ def invent_results(folder: Path) -> Path:
     commands = [(f"make {word}", 60.0, 1.5, "2 cores", "0123456", "2025-01-01") for word in COMMANDS]
     pd.DataFrame(commands, columns=["command", "wall_s", "peak_gb", "machine", "commit", "date"]).to_csv(
         results.parent / "commands.csv", index=False)
+    course = [("code", exercise.label, 0.2, 0.3) for exercise in EXERCISES] + [("lab", name, 3.0, 4.0) for name in LAB]
+    write_table(results.parent / "course.csv", pd.DataFrame([*course, ("make", "course", 0.5, 0.5)], columns=[
+        "kind", "item", "cpu_s", "wall_s"]), provenance("any", [], "0123456789ab", 12.0, root=ROOT))
     return results
 
 

@@ -9,24 +9,15 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from book_cases import ROOT, Page, build_book, invent_results, pages, sidecar_record, stage_book, toc_names
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
-sys.path.insert(0, str(ROOT / "book" / "exercises"))
 sys.path.insert(0, str(ROOT / "book"))
 
-import base_model
 import measure
-import measuring_influence
-import own_data
-import per_step_influence
-import recipe
-import step_test
-import two_arms
 from bi_book import equations, offline, provenance, sources, theme_options
 from bi_book.figures import dark_name
 from docutils import nodes
@@ -315,66 +306,6 @@ def test_a_command_that_fails_is_not_recorded(tmp_path: Path, monkeypatch: pytes
 
 
 # exercises
-
-
-def test_the_naive_estimate_overstates_and_two_groups_do_not() -> None:
-    logits, correct, alpha = np.zeros(12), np.arange(12) < 3, 0.25
-    contrast = correct / 3 - ~correct / 9  # g+ - g- of a softmax: means of one-hot vectors, the rest cancels
-    exact = float(np.sum((np.sqrt(alpha * (1 - alpha)) * contrast) ** 2))
-    naive, independent = per_step_influence.self_influence(logits, correct, 32, 400, np.random.default_rng(0))
-    assert naive > 1.05 * exact
-    assert independent == pytest.approx(exact, rel=0.06)
-
-
-def test_a_group_with_one_outcome_has_no_gradient() -> None:
-    silent = per_step_influence.group_gradient(np.zeros(3), np.array([0, 0]), np.array([True, False, False]))
-    assert not silent.any()
-
-
-def test_the_error_of_count_sketch_halves_when_its_size_is_quadrupled() -> None:
-    rows = np.random.default_rng(0).normal(size=(2, 2000))
-    small, large = (measuring_influence.cosine_errors(rows, size, 150, seed=1) for size in (64, 256))
-    assert small == pytest.approx(1 / 8, rel=0.2) and large == pytest.approx(1 / 16, rel=0.2)
-
-
-def test_shared_operands_make_wider_lines() -> None:
-    (lines, wide), (more_lines, fewer_wide) = (base_model.line_widths(reuse, 150) for reuse in (0.7, 0.0))
-    assert lines < more_lines and wide > fewer_wide > 0
-
-
-def test_the_best_recipe_for_the_worse_arm_is_not_the_one_that_divides_them_most() -> None:
-    rows = [("low", "a", 0.4), ("low", "b", 0.5), ("high", "a", 0.3), ("high", "b", 0.9)]
-    table = pd.DataFrame([(name, arm, seed, "rl", "dev_id", "accuracy", value + 0.01 * seed)
-                          for name, arm, value in rows for seed in (0, 1)],
-                         columns=["candidate", "arm", "seed", "stage", "split", "metric", "value"])
-    assert recipe.best_for_the_worse(table) == "low"
-
-
-def test_importance_weights_find_the_change_of_any_step() -> None:
-    rng = np.random.default_rng(0)
-    before, rewards = np.array([0.3, 0.2, 0.2, 0.1, 0.1, 0.1]), np.array([1.0, 0, 0, 1, 0, 0])
-    for after in (np.array([0.31, 0.19, 0.2, 0.1, 0.1, 0.1]), np.array([0.1, 0.1, 0.1, 0.5, 0.1, 0.1])):
-        found = [step_test.importance_change(before, after, rewards, rng, 8) for _ in range(6000)]
-        exact = (after - before) @ rewards
-        assert np.mean(found) == pytest.approx(exact, abs=4 * np.std(found) / np.sqrt(6000))
-
-
-def test_lucky_answers_are_right_answers_with_a_wrong_step() -> None:
-    rows = [("a", "rl", "id", metric, value) for metric, value in (("accuracy", 0.7), ("strict", 0.6))]
-    main = pd.DataFrame(rows, columns=["arm", "stage", "split", "metric", "value"])
-    assert two_arms.lucky_share(main).loc["a", "rl", "id"] == pytest.approx(0.1)
-
-
-def test_the_checker_of_the_notes_takes_the_solution_and_names_mistakes() -> None:
-    own_data.check(own_data.steps_from_notes)
-
-    def without_parents(question: str, notes: str) -> dict[str, object]:
-        row = own_data.steps_from_notes(question, notes)
-        steps = [{**step, "parents": [], "expression": None, "value": None} for step in row["steps"]]
-        return row | {"steps": [{k: v for k, v in step.items() if v is not None} for step in steps]}
-
-    with pytest.raises(AssertionError, match="the parents are"):
-        own_data.check(without_parents)
 
 
 def test_the_graphs_of_the_exercise_are_those_of_its_solution() -> None:

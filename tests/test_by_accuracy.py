@@ -1,18 +1,12 @@
 """Gains by rollout accuracy: problems are sorted by other rollouts than those that are judged, and nothing else is."""
 
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
-from book_cases import ROOT
 
 from bi.evaluation.by_accuracy import ARMS, SEEDS, gains_by_accuracy, middle_over_ends
 from bi.rollout_chapter import gain_facts, middle_facts, readiness_facts
 from bi.rollout_figures import gain_by_accuracy, informative_by_group
-
-sys.path.insert(0, str(ROOT / "book" / "exercises"))
-import rollout_accuracy
 
 
 def table(levels, gain, *, seeds=(0, 1, 2), arms=("vanilla", "bridge"), n=4, rng=None):
@@ -85,14 +79,3 @@ def test_figures_show_every_arm_and_the_arch_is_fitted():
     assert len(arches) == 2 and all(0.05 < line.get_ydata().max() < 0.4 for line in arches)
     lines = informative_by_group(counts[counts["stage"] == "sft"]).get_lines()
     assert len(lines) == 2 * (3 + 1) and all((np.diff(line.get_ydata()) > 0).all() for line in lines)
-
-
-def test_the_exercise_takes_its_solution_and_says_what_is_wrong_with_others():
-    rollout_accuracy.check(rollout_accuracy.mixed_share)
-    wrong = {"put in the place of alpha": lambda n, c, k: 1.0 if (n, c, k) == (2, 1, 2) else
-             1 - (c / n) ** k - (1 - c / n) ** k if 0 < c < n else 0.0,
-             "taken for a mixed group": lambda n, c, _: float(0 < c < n),
-             "one outcome only": lambda n, c, k: 1 - (c / n) ** k}
-    for told, solution in wrong.items():
-        with pytest.raises(AssertionError, match=told):
-            rollout_accuracy.check(solution)

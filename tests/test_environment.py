@@ -20,7 +20,8 @@ from packaging.version import Version
 
 PYTHONS = ("3.11.2", "3.11.7", "3.12.1")
 PLATFORMS = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
-IMPORTED_AS = {"yaml": "pyyaml", "axe_playwright_python": "axe-playwright-python", "trak": "traker"}
+IMPORTED_AS = {"yaml": "pyyaml", "bs4": "beautifulsoup4", "axe_playwright_python": "axe-playwright-python",
+               "trak": "traker"}
 UNPINNED = "bench"
 """The extra of other people's libraries that a benchmark compares with; `make lock` leaves it out."""
 

@@ -1,11 +1,9 @@
-"""The drawn graph: states are right at every step, drawings hold what their sentences say; the chapter's exercise."""
+"""The drawn graph: states are right at every step, drawings hold what their sentences say."""
 
 import itertools
-import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from book_cases import ROOT
 
 from bi.augmentation.trace import topological_order
 from bi.graph_frames import describe, draw_frame, draw_steps, formula_text, lay_out, letters, name_table, states
@@ -13,9 +11,6 @@ from bi.streams import stream
 from bi.tasks.expression import Num, Op, Ref
 from bi.tasks.igsm import IGSMConfig, generate
 from bi.tasks.problem import build_problem
-
-sys.path.insert(0, str(ROOT / "book" / "exercises"))
-from problems_as_graphs import count_orders
 
 
 @pytest.fixture
@@ -85,20 +80,3 @@ def test_names_are_escaped_and_too_large_graphs_refused():
     many = {f"q{index}": Num(index) for index in range(27)}
     with pytest.raises(ValueError, match="27 quantities"):
         draw_frame(build_problem("igsm", many, list(many), "q0"), ())
-
-
-def test_orders_are_counted_as_by_trying_them_all():
-    for index in range(25):
-        problem = generate(IGSMConfig(2, 6), stream("orders", index))
-        needed = sorted(problem.needed)[:7]
-        if len(needed) < len(problem.needed):
-            continue
-        parents = {name: problem.by_name[name].parents for name in needed}
-        tried = sum(
-            all(set(parents[name]) <= set(order[:place]) for place, name in enumerate(order))
-            for order in itertools.permutations(needed)
-        )
-        assert count_orders(parents) == tried
-    chain = {str(index): (str(index - 1),) if index else () for index in range(9)}
-    star = {str(index): () for index in range(5)} | {"t": tuple("01234")}
-    assert (count_orders(chain), count_orders(star)) == (1, 120)

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -22,9 +21,6 @@ from bi.influence.softmax import (
     softmax,
 )
 from bi.live.group_gradient import coefficient_curve, softmax_step
-
-sys.path.insert(0, str(ROOT / "book" / "exercises"))
-import grpo_by_hand
 
 RNG = np.random.default_rng(7)
 POLICIES = [(RNG.normal(0, 1.5, size=k), np.arange(k) < k - 2) for k in (3, 4, 4, 6)]
@@ -90,33 +86,6 @@ def test_the_two_advantages_are_the_odds_and_balance(right):
     assert advantages[right:] == pytest.approx(-np.sqrt(alpha / (1 - alpha)))
     assert alpha * advantages[0] == pytest.approx(float(influence_coefficient(alpha)))
     assert alpha * advantages[0] == pytest.approx(-(1 - alpha) * advantages[-1])
-
-
-def test_the_exercise_takes_its_solution_and_says_what_is_wrong_with_others():
-    solution = grpo_by_hand.grpo_step
-    grpo_by_hand.check(solution)
-
-    def descent(logits, drawn, right, lr):
-        return solution(logits, drawn, right, -lr)
-
-    def total(logits, drawn, right, lr):
-        return solution(logits, drawn, right, lr * len(drawn))
-
-    def centred_only(logits, drawn, right, lr):
-        return logits + lr * (right[drawn] - right[drawn].mean()) @ np.eye(len(logits))[drawn] / len(drawn)
-
-    def reward_only(logits, drawn, right, lr):
-        return logits + lr * right[drawn].astype(float) @ np.eye(len(logits))[drawn] / len(drawn)
-
-    def in_place(logits, drawn, right, lr):
-        logits += solution(logits, drawn, right, lr) - logits
-        return logits
-
-    for wrong, told in ((descent, "the sign"), (total, "mean over the rollouts"),
-                        (centred_only, "divide by the deviation"), (reward_only, "sum moved"),
-                        (in_place, "work on a copy")):
-        with pytest.raises(AssertionError, match=told):
-            grpo_by_hand.check(wrong)
 
 
 def test_the_chance_of_mixed_outcomes_is_that_of_listing_them():

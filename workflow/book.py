@@ -26,9 +26,9 @@ from workflow.snake import WorkflowError, environment, last_lines
 from workflow.sources import code_digest
 
 SOURCES = ("book", "bi", "tests", "workflow", "_config.yml", "_toc.yml", "CITATION.cff")
-COMMANDS = "results/commands.csv"
+BESIDE = ("results/commands.csv", "results/course.csv", "results/course.provenance.json", "results/influence",
+          "results/sweep", "models")  # tables that belong to no profile
 DATA = "book/data"
-BESIDE = ("results/influence", "results/sweep", "models")  # tables that belong to no profile
 STRICT = ("--all", "-W", "-n", "--keep-going")
 
 
@@ -42,7 +42,7 @@ class Book:
         self.source = self.place / "source"
         self.html = self.place / "html"
         self.results = root / "results" / profile
-        self.shown = [self.results, root / COMMANDS, *(root / place for place in BESIDE)]
+        self.shown = [self.results, *(root / name for name in BESIDE)]
 
     @property
     def chapters(self) -> list[Path]:

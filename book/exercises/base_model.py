@@ -1,4 +1,4 @@
-"""Solution of the chapter on the base model, run by the tests and shown folded in the book."""
+"""Solutions of the chapter on the base model, run by the tests and shown folded in the book."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from bi.recipes import COMPACT
 from bi.streams import stream
 from bi.tasks.expression import Expr, Op
 from bi.tasks.igsm import IGSMConfig, generate
+
+
+def chance_of_luck(m: int, n: int) -> float:
+    """Chance that n uniform guesses among m values are not all right and not all wrong."""
+    return 1 - (1 - 1 / m) ** n - (1 / m) ** n
 
 
 def operations(expr: Expr) -> int:

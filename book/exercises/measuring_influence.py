@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+
+
+def naive_factor(m: int, n: int, noise: float) -> float:
+    """Factor by which the naive mean over all pairs of m prompts overstates the squared length.
+
+    ``n`` rollouts a prompt; ``noise`` is v in units of the squared length of the common gradient.
+    """
+    return 1 + noise / (m * n)
+
+
+def rollouts_needed(m: int, noise: float, excess: float) -> int:
+    """The least number of rollouts for which the factor is at most 1 + ``excess``."""
+    return math.ceil(noise / (m * excess))
 
 
 def count_sketch(rows: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:

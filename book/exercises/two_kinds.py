@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bi.augmentation.behavior import AddedBehavior
+from bi.augmentation.behavior import AddedBehavior, Behavior
+from bi.augmentation.contract import check_behavior
 from bi.augmentation.english import FORMS
 from bi.augmentation.reading import Line
 from bi.augmentation.template import Template
 from bi.augmentation.trace import Step, Trace
+from bi.augmentation.wording import get_wording
+from bi.streams import stream
+from bi.tasks.igsm import IGSMConfig, generate
 from bi.tasks.problem import Problem
 
 PHRASES = (
@@ -59,6 +63,12 @@ class InterimResult(AddedBehavior):
         if line.name not in problem.by_name:
             return "unknown"
         return None if solved.get(line.name) == line.result else "lookup"
+
+
+def promises_kept(behavior: Behavior) -> int:
+    """How often ``behavior`` was injected into sixty problems; raises at the first promise that does not hold."""
+    problems = [generate(IGSMConfig(3, 10), stream("exercise", index)) for index in range(60)]
+    return check_behavior(behavior, problems, get_wording("english"))
 
 
 def expected_reflections(locked: list[float], rate: float) -> float:
