@@ -33,6 +33,7 @@ _STYLE = """<style>
 }
 .bd-article-container section > h1 { break-before: page; }
 pre, .highlight pre { white-space: pre-wrap !important; overflow-wrap: anywhere; }
+mjx-container path, mjx-container use { stroke: none !important; } /* a hair's breadth, which viewers draw as bold */
 figure, table, .admonition-title { break-inside: avoid; }
 details { display: block; }
 </style>"""
