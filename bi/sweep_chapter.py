@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,6 +64,7 @@ def sweep_facts(plan: SweepPlan, tables: Mapping[str, pd.DataFrame], start: str)
     whole = anatomy[(anatomy["operations"] == 0) & (anatomy["stage"] == "sft") & (anatomy["split"] == "dev_id")]
     for (arm, kind), part in whole.groupby(["arm", "kind"]):
         facts[f"{arm}_{kind.replace('-', '')}"] = 100 * part["share_of_errors"].mean()
+    facts |= _alone_facts(plan, tables["metrics"])
     shares = [facts[f"vanilla_{kind}"] for kind in ("arithmetic", "lookup", "order")]
     facts["level"] = _met(all(25 <= facts[f"{arm}_sft_id"] <= 60 for arm in ("vanilla", "bridge")))
     facts["spread"] = _met(min(shares) >= 20)
@@ -78,6 +80,19 @@ def _curve_facts(curves: pd.DataFrame, name: str) -> dict[str, Any]:
             facts |= {f"{arm}_{column}_{when}": rows[column].mean()
                       for column in ("rollout_accuracy", "entropy", "format", "completion_length", "n_reflection",
                                      "n_analysis", "n_subgoal")}
+    return facts
+
+
+def _alone_facts(plan: SweepPlan, metrics: pd.DataFrame) -> dict[str, Any]:
+    """Accuracy of candidates that have arms of their own, beside the plan's arms at the same changes."""
+    facts: dict[str, Any] = {}
+    rows = metrics[(metrics["metric"] == "accuracy") & (metrics["split"] == "dev_id")]
+    for alone in (candidate for candidate in plan.candidates if candidate.arms):
+        same = [candidate.name for candidate in plan.candidates
+                if dataclasses.replace(alone, name=candidate.name, arms=candidate.arms) == candidate]
+        for (arm, stage), part in rows[rows["candidate"].isin(same)].groupby(["arm", "stage"]):
+            facts[f"beside_{arm}_{stage}"] = 100 * part["value"].mean()
+        facts |= {"beside_recipe": next(name for name in same if name != alone.name)}
     return facts
 
 

@@ -86,11 +86,11 @@ def test_an_answer_cannot_spoil_what_it_is_given() -> None:
 
 
 def test_a_verdict_is_the_same_each_time_and_in_a_thread_too() -> None:
-    first, found = repr(verdict("ex-importance")), []
-    thread = threading.Thread(target=lambda: found.append(repr(verdict("ex-importance"))))
+    first, found = repr(verdict("ex-sketch")), []
+    thread = threading.Thread(target=lambda: found.append(repr(verdict("ex-sketch"))))
     thread.start()
     thread.join()
-    assert found == [first] and first.startswith("ex-importance: right.")
+    assert found == [first] and first.startswith("ex-sketch: right.")
 
 
 def test_a_misspelt_label_and_a_missing_function_are_named() -> None:

@@ -59,6 +59,17 @@ def test_only_the_last_steps_of_a_run_count_as_its_end():
     assert set(curve_rows(curves)["entropy (nats)"]) == {"0.20 (0.20 to 0.20)"}
 
 
+def test_an_arm_of_its_own_is_compared_at_its_own_rate():
+    plan = PLANS["grpo"]
+    tables = sweep_tables(plan)
+    metrics = tables["metrics"]
+    beside = (metrics["candidate"] == "GRPO 0.0001") & (metrics["stage"] == "rl")
+    metrics.loc[beside & (metrics["arm"] == "bridge"), "value"] = 0.7
+    facts = sweep_facts(plan, tables, "grpo")
+    assert facts["grpo_beside_recipe"] == "GRPO 0.0001" and facts["grpo_beside_bridge_rl"] == 70
+    assert facts["grpo_beside_subgoal_rl"] == facts["grpo_beside_bridge_sft"] == 40
+
+
 def test_changes_are_worded_and_their_absence_too():
     candidate = Candidate("x", sft=(("learning_rate", 2e-4),), grpo=(("beta", 0.01),))
     assert changes(candidate) == "learning_rate = 0.0002, beta = 0.01"

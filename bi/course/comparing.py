@@ -8,7 +8,7 @@ import numpy as np
 
 from bi.course.exercise import Attempt, Exercise, agree, expect, instances, same
 
-RESAMPLES = 1500
+RESAMPLES = 1000
 
 
 def inspect_head_start(gain: Attempt, best: Attempt) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import product
 
 from bi.course.exercise import Attempt, Exercise, agree, expect
@@ -9,7 +10,6 @@ from bi.recipes import COMPACT
 from bi.streams import stream
 from bi.tasks.expression import Expr, Op
 from bi.tasks.igsm import IGSMConfig, generate
-from bi.tasks.problem import Problem
 
 PROBLEMS, N_OPS = 200, 8
 
@@ -33,16 +33,13 @@ def inspect_reuse(widths: Attempt) -> None:
     """Means over problems against counts on other problems of the same task."""
     for reuse in (0.7, 0.0):
         lines, wide = widths.numbers(("lines", "wide"), reuse, PROBLEMS)
-        problems = [generate(IGSMConfig(N_OPS, N_OPS, **{**dict(COMPACT), "reuse": reuse}),
-                             stream("course", "ex-reuse", number)) for number in range(PROBLEMS)]
-        wanted, everything = _mean_lines(problems), sum(len(p.quantities) for p in problems) / PROBLEMS
+        wanted, everything, counts = _counted(reuse)
         where = f"reuse = {reuse:g}, {PROBLEMS} problems"
         expect(not _near(lines, everything, 0.05) or _near(lines, wanted, 0.05), f"{where}: you count all quantities; "
                "redundant ones are in no solution")
         expect(not _near(lines, wanted * PROBLEMS, 0.1), f"{where}: you add the problems up; take their mean")
         expect(_near(lines, wanted, 0.08), f"{where}: you find {lines:.2f} lines a solution; on other problems of the "
                f"task there are {wanted:.2f}")
-        counts = {least: _mean_wide(problems, least) for least in (1, 2, 3)}
         for least, words in ((1, "one operation"), (3, "three operations")):
             expect(_near(wide, counts[2], 0.25) or not _near(wide, counts[least], 0.1), f"{where}: you count lines "
                    f"with {words} or more; two are asked for")
@@ -55,13 +52,15 @@ def _listed_luck(m: int, n: int) -> float:
     return sum(0 < guesses.count(0) < n for guesses in product(range(m), repeat=n)) / m**n
 
 
-def _mean_lines(problems: list[Problem]) -> float:
-    return sum(len(problem.needed) for problem in problems) / len(problems)
-
-
-def _mean_wide(problems: list[Problem], least: int) -> float:
-    return sum(_operations(problem.by_name[name].formula) >= least for problem in problems
-               for name in problem.needed) / len(problems)
+@cache
+def _counted(reuse: float) -> tuple[float, float, dict[int, float]]:
+    """Means over problems: needed quantities, all of them, and lines with at least 1, 2, 3 operations."""
+    config = IGSMConfig(N_OPS, N_OPS, **{**dict(COMPACT), "reuse": reuse})
+    problems = [generate(config, stream("course", "ex-reuse", number)) for number in range(PROBLEMS)]
+    widths = [_operations(problem.by_name[name].formula) for problem in problems for name in problem.needed]
+    everything = sum(len(problem.quantities) for problem in problems)
+    wide = {least: sum(width >= least for width in widths) / PROBLEMS for least in (1, 2, 3)}
+    return len(widths) / PROBLEMS, everything / PROBLEMS, wide
 
 
 def _operations(expr: Expr) -> int:
