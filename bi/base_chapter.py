@@ -81,6 +81,13 @@ def base_facts(card: Card, parameters: int) -> dict[str, Any]:
     }
 
 
+def speed_facts(throughput: pd.DataFrame) -> dict[str, Any]:
+    """Tokens a second (in thousands) and share of the floor in per cent of each kind of work (``throughput``)."""
+    rows = throughput.set_index(throughput["work"].str.replace("-", "_"))
+    return {f"{name}_{key}": float(rows.loc[name, column]) * factor for name in rows.index
+            for key, column, factor in (("speed", "tokens_per_s", 1e-3), ("floor", "floor_share", 100))}
+
+
 def others_text(cards: Mapping[str, Card], sizes: Mapping[str, int]) -> str:
     """A sentence on each base but ``tiny-base``: how far it gets, or that it has not been made here.
 

@@ -101,6 +101,6 @@ def _met(holds: bool) -> str:
 
 
 def _spread(values: pd.Series) -> str:
-    """Mean and, with more than one seed, the range: ``.41 (.40 to .43)``."""
+    """Mean and, with more than one seed, the range: ``0.41 (0.40–0.43)``."""
     mean, low, high = (f"{value:.2f}" for value in (values.mean(), values.min(), values.max()))
-    return mean if len(values) < 2 else f"{mean} ({low} to {high})"
+    return mean if len(values) < 2 else f"{mean} ({low}\u2013{high})"

@@ -1,9 +1,10 @@
 """The chapter on the base models: facts of a card, every option explained, models that are not made said to be so."""
 
+import pandas as pd
 import pytest
 from book_cases import base_card
 
-from bi.base_chapter import OPTION_REASONS, Card, abilities_rows, base_facts, option_rows, others_text
+from bi.base_chapter import OPTION_REASONS, Card, abilities_rows, base_facts, option_rows, others_text, speed_facts
 from bi.recipes import COMPACT
 
 
@@ -38,6 +39,11 @@ def test_lines_are_pooled_by_how_many_there_are():
     one = (accuracy["metric"] == "arithmetic_2") & (accuracy["n_ops"] == 8)
     accuracy.loc[one, ["value", "n"]] = [1.0, 15 * 40]
     assert card(accuracy=accuracy).wide() == pytest.approx(0.5)
+
+
+def test_speeds_are_in_thousands_and_floors_in_per_cent():
+    table = pd.DataFrame({"work": ["fine-tuning"], "tokens_per_s": [8700.0], "floor_share": [0.4]})
+    assert speed_facts(table) == pytest.approx({"fine_tuning_speed": 8.7, "fine_tuning_floor": 40.0})
 
 
 def test_a_base_that_is_not_made_is_said_to_be_so():

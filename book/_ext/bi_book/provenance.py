@@ -66,7 +66,8 @@ def place_of(results: Path, table: str) -> Path:
 
 def tables_beside(results: Path) -> list[str]:
     """Names of all tables that have a record and belong to no profile."""
-    places = [(results.parent, "influence/*"), (results.parent, "sweep/*/*"), (results.parent.parent, "models/*/*")]
+    places = [(results.parent, "influence/*"), (results.parent, "benchmarks/*"),
+              (results.parent, "sweep/*/*"), (results.parent.parent, "models/*/*")]
     return [path.relative_to(root).as_posix().removesuffix(RECORD)
             for root, pattern in places for path in sorted(root.glob(pattern + RECORD))]
 
