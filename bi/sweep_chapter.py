@@ -74,7 +74,7 @@ def sweep_facts(plan: SweepPlan, tables: Mapping[str, pd.DataFrame], start: str)
 
 
 def _curve_facts(curves: pd.DataFrame, name: str) -> dict[str, Any]:
-    facts: dict[str, Any] = {"steps": int(curves["step"].max())}
+    facts: dict[str, Any] = {"steps": int(curves["step"].max()), "end": END}
     for arm, part in curves[curves["candidate"] == name].groupby("arm"):
         for when, rows in (("first", part[part["step"] <= END]), ("last", part[part["step"] > facts["steps"] - END])):
             facts |= {f"{arm}_{column}_{when}": rows[column].mean()

@@ -6,6 +6,7 @@ from book_cases import base_card
 
 from bi.base_chapter import OPTION_REASONS, Card, abilities_rows, base_facts, option_rows, others_text, speed_facts
 from bi.recipes import COMPACT
+from bi.training.corpus import CorpusRecipe
 
 
 def card(**changes):
@@ -26,9 +27,10 @@ def test_facts_are_those_of_the_card():
     accuracy.loc[(accuracy["metric"] == "lookup") & (accuracy["n_ops"] == 4), "value"] = 0.5
     accuracy.loc[(accuracy["metric"] == "lookup") & (accuracy["n_ops"] == 6), "value"] = 0.1
     corpus = tables["corpus"].assign(behavior=[None, "subgoal"])
-    facts = base_facts(card(accuracy=accuracy, corpus=corpus), 800_000)
+    facts = base_facts(card(accuracy=accuracy, corpus=corpus), CorpusRecipe(max_ops=(2, 9)), 800_000)
     assert facts["lookup_least"] == 50, "up to five operations"
     assert facts["behavior_share"] == pytest.approx(100 * 10 / 90)
+    assert (facts["first_ops"], facts["last_ops"]) == (2, 9)
     assert facts["parameters"] == 0.8 and facts["n"] == 40
 
 

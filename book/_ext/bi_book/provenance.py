@@ -24,6 +24,8 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
 
+from bi.chapter import table_path
+
 LOGGER = logging.getLogger(__name__)
 NEEDED = ("profile", "seeds", "recipe", "commit", "hardware", "libraries", "wall_s")
 TABLES = "_static/tables"
@@ -58,10 +60,8 @@ def read_sidecar(results: Path, table: str) -> dict[str, Any]:
 
 
 def place_of(results: Path, table: str) -> Path:
-    """The folder that the name of ``table`` starts from (as in :func:`bi.chapter.table_path`)."""
-    if table.startswith("models/"):
-        return results.parent.parent
-    return results.parent if "/" in table else results
+    """The folder that the name of ``table`` starts from."""
+    return table_path(results, table).parents[table.count("/")]
 
 
 def tables_beside(results: Path) -> list[str]:
