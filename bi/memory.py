@@ -8,14 +8,18 @@ policy where there is a KL term. All sizes are in bytes, and those of :func:`grp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bi.recipes import GRPORecipe, InfluenceRecipe
+import pandas as pd
+
+from bi.recipes import GRPORecipe, InfluenceRecipe, get_profile
 
 FLOAT, HALF = 4, 2
 RECOMPUTED_ABOVE = 300_000_000
 """Parameters above which training recomputes activations (:data:`bi.training.policy.CHECKPOINTING_PARAMETERS`)."""
+ROWS_AT_ONCE = 1024
+"""Most completions that are sampled together on a GPU (:data:`bi.training.sampler.GPU_ROWS`)."""
 GB = 1e9
 
 
@@ -88,7 +92,7 @@ def grpo_needs(shape: Shape, recipe: GRPORecipe) -> dict[str, float]:
     They follow one another, so the larger one decides. Rows that are sampled together are as many as the sampler takes
     at most; it takes fewer where its cache would not fit.
     """
-    from_rows = min(recipe.prompts * recipe.rollouts, 1024)
+    rows = min(recipe.prompts * recipe.rollouts, ROWS_AT_ONCE)
     tokens = recipe.micro_batch_size * (recipe.max_prompt_length + recipe.max_completion_length)
     parts = {
         "weights": shape.parameters * FLOAT,
@@ -98,7 +102,7 @@ def grpo_needs(shape: Shape, recipe: GRPORecipe) -> dict[str, float]:
         "activations": activation_bytes(shape, tokens),
         "scores": score_bytes(shape, recipe),
         "sampler's weights": shape.parameters * HALF,
-        "cache": cache_bytes(shape, recipe, from_rows),
+        "cache": cache_bytes(shape, recipe, rows),
     }
     kept = parts["weights"] + parts["Adam's moments"] + parts["reference"]
     parts["training"] = kept + parts["gradient"] + parts["activations"] + parts["scores"]
@@ -112,6 +116,35 @@ def largest_micro_batch(shape: Shape, recipe: GRPORecipe, memory_gb: float) -> i
     variable = needs["activations"] + needs["scores"]
     fixed = needs["training"] - variable
     return max(0, int((memory_gb - fixed) / (variable / recipe.micro_batch_size)))
+
+
+@dataclass(frozen=True)
+class Training:
+    """A model's shape with the recipe that trains it."""
+
+    shape: Shape
+    recipe: GRPORecipe
+
+
+def profile_trainings() -> dict[str, Training]:
+    """What the profiles ``gpu`` and ``paper`` train, by a name for readers."""
+    gpu, paper = get_profile("gpu").grpo, get_profile("paper").grpo
+    trainings = {f"gpu, {name}": Training(shape, gpu) for name, shape in GPU_SHAPES.items()}
+    return trainings | {name.rpartition("/")[2]: Training(shape, paper) for name, shape in PAPER_SHAPES.items()}
+
+
+def needs_table(trainings: Mapping[str, Training]) -> pd.DataFrame:
+    """Parameters in millions and the parts of :func:`grpo_needs` in GB; one row a training, named in the index."""
+    rows = {name: {"parameters (M)": one.shape.parameters / 1e6} | grpo_needs(one.shape, one.recipe)
+            for name, one in trainings.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("profile and model")
+
+
+def fitting_table(trainings: Mapping[str, Training], cards_gb: Sequence[int]) -> pd.DataFrame:
+    """Largest micro-batch by training and memory of the card; the column ``recipe`` has what its recipe asks for."""
+    rows = {name: {f"{card} GB": largest_micro_batch(one.shape, one.recipe, card) for card in cards_gb}
+            | {"recipe": one.recipe.micro_batch_size} for name, one in trainings.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("largest micro-batch on a card of")
 
 
 def influence_gb(shape: Shape, recipe: InfluenceRecipe) -> float:

@@ -12,14 +12,19 @@ from bi.memory import (
     GPU_SHAPES,
     PAPER_SHAPES,
     RECOMPUTED_ABOVE,
+    ROWS_AT_ONCE,
     Shape,
     activation_bytes,
+    fitting_table,
     grpo_needs,
     influence_gb,
     largest_micro_batch,
+    needs_table,
+    profile_trainings,
 )
 from bi.recipes import get_profile
 from bi.training.policy import CHECKPOINTING_PARAMETERS
+from bi.training.sampler import GPU_ROWS
 
 SMALL = Shape(64, 96, 3, 4, 2, 100)
 
@@ -38,8 +43,11 @@ def test_parameters_are_those_that_the_library_counts(shape: Shape, kind: str) -
     assert shape.parameters == sum(parameter.numel() for parameter in model.parameters())
 
 
-def test_recomputation_begins_where_training_begins_it() -> None:
-    assert RECOMPUTED_ABOVE == CHECKPOINTING_PARAMETERS
+def test_limits_are_those_of_training_and_sampling() -> None:
+    assert RECOMPUTED_ABOVE == CHECKPOINTING_PARAMETERS and max(GPU_ROWS) == ROWS_AT_ONCE
+
+
+def test_recomputed_activations_are_the_inputs_of_the_layers() -> None:
     large = PAPER_SHAPES["Qwen/Qwen2.5-1.5B"]
     assert activation_bytes(large, 10) == 10 * large.layers * large.hidden * 2
     assert activation_bytes(SMALL, 10) > 10 * SMALL.layers * SMALL.hidden * 2
@@ -69,6 +77,17 @@ def test_the_largest_micro_batch_fits_and_the_next_one_does_not() -> None:
     assert grpo_needs(shape, replace(recipe, micro_batch_size=most))["training"] <= 80
     assert grpo_needs(shape, replace(recipe, micro_batch_size=most + 1))["training"] > 80
     assert largest_micro_batch(shape, recipe, 1) == 0
+
+
+def test_tables_hold_every_training_of_both_profiles_with_its_own_recipe() -> None:
+    trainings = profile_trainings()
+    needs, fits = needs_table(trainings), fitting_table(trainings, (24, 80))
+    assert len(trainings) == len(GPU_SHAPES) + len(PAPER_SHAPES) and list(needs.index) == list(fits.index)
+    for name, one in trainings.items():
+        assert one.recipe == get_profile("gpu" if name.startswith("gpu") else "paper").grpo
+        assert needs.loc[name, "training"] == grpo_needs(one.shape, one.recipe)["training"]
+        assert fits.loc[name, "recipe"] == one.recipe.micro_batch_size
+        assert fits.loc[name, "24 GB"] == largest_micro_batch(one.shape, one.recipe, 24) <= fits.loc[name, "80 GB"]
 
 
 def test_influence_keeps_two_halves_of_two_sets_of_prompts() -> None:
