@@ -39,7 +39,7 @@ unexport PYTHONHASHSEED PYTHONPATH
 # up to date, whatever the files' times say. A folder without any stamp is an interrupted set-up and is made anew.
 STAMP := .venv/.ready-$(shell { pwd; cat pyproject.toml constraints.txt; } | cksum | cut -d' ' -f1)
 
-.PHONY: help venv .venv test test-slow reproduce book course slides base sweep lint lock clean distclean
+.PHONY: help venv .venv test test-slow reproduce book pdf links course slides base sweep lint lock clean distclean
 
 help: ## List these commands
 	@echo 'usage: make COMMAND [NAME=value ...]'
@@ -69,6 +69,12 @@ reproduce: $(STAMP) ## Run everything, from problems to the published book; resu
 
 book: $(STAMP) ## Render the book from the committed results, without training
 	@$(PY) -m workflow.run book --profile $(PROFILE)
+
+pdf: $(STAMP) ## Print the book as one PDF (a Chromium or Chrome is needed, TeX is not)
+	@$(PY) -m workflow.run pdf --profile $(PROFILE)
+
+links: $(STAMP) ## Check the links of the book: inside it each must lead somewhere, those outside are listed
+	@$(PY) -m workflow.run links --profile $(PROFILE)
 
 course: $(STAMP) ## Write the course: notebooks for students and instructors, a script that checks a class
 	@$(PY) -m workflow.course

@@ -230,7 +230,7 @@ def stage_book(folder: Path, results: Path) -> Path:
     source = folder / "source"
     for name in ("notebooks", "figures"):
         (source / name).mkdir(parents=True, exist_ok=True)
-    for name in ("book", "bi", "tests", "_config.yml", "_toc.yml"):
+    for name in ("book", "bi", "tests", "workflow", "_config.yml", "_toc.yml"):
         (source / name).symlink_to(ROOT / name)
     (source / "results").symlink_to(results.parent)
     (source / "models").symlink_to(results.parents[1] / "models")

@@ -16,7 +16,9 @@ from wrong_answers import never_ends, simulated, solution, solutions
 from bi.course import EXERCISES, Exercise, check, find_exercise
 
 PAGES = {page.name: page.text for page in pages()}
-NO_CHAPTERS = ("book/index", "notebooks/measured", "book/glossary", "book/bibliography", "book/teaching/instructor")
+NO_CHAPTERS = ("book/index", "notebooks/measured", "book/glossary", "book/bibliography", "book/teaching/instructor",
+               "book/use/your-checkpoint", "notebooks/your_gpu", "book/use/your-cluster", "book/related",
+               "book/changelog")
 CHAPTERS = [name for name in PAGES if name not in NO_CHAPTERS]
 
 

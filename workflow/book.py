@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,10 +21,11 @@ from bi.notebook import check_parameters, parameters_of, run_notebook
 from bi.progress import duration
 from bi.recipes import digest
 from workflow.locks import hold
+from workflow.pdf import find_browser, print_pdf
 from workflow.snake import WorkflowError, environment, last_lines
 from workflow.sources import code_digest
 
-SOURCES = ("book", "bi", "tests", "_config.yml", "_toc.yml", "CITATION.cff")
+SOURCES = ("book", "bi", "tests", "workflow", "_config.yml", "_toc.yml", "CITATION.cff")
 BESIDE = ("results/commands.csv", "results/course.csv", "results/course.provenance.json", "results/influence",
           "results/benchmarks", "results/sweep", "models")  # tables that belong to no profile
 DATA = "book/data"
@@ -74,6 +76,25 @@ class Book:
             self._build()
         return self.html / "index.html"
 
+    def pdf(self) -> Path:
+        """Build the book, then all pages as one, and print that; returns the PDF.
+
+        Raises ``ValueError`` before any work where there is no browser to print with.
+        """
+        browser, target = find_browser(), self.place / "book.pdf"
+        self.make()
+        with hold(self.place / ".lock", f"the book in {self.place}", wait_s=60):
+            key = (self.place / ".book.key").read_text(encoding="utf-8")
+            if self._is("pdf", key) and target.is_file():
+                return target
+            begin = time.monotonic()
+            with tempfile.TemporaryDirectory(dir=self.place) as folder:
+                self._render(Path(folder), "--builder", "singlehtml")
+                print_pdf(Path(folder) / "_build" / "singlehtml" / "book" / "index.html", target, browser)
+            self._set("pdf", key)
+            self.say(f"PDF printed in {duration(time.monotonic() - begin)}")
+        return target
+
     def _stage(self) -> None:
         """A source folder whose chapters are executed copies and all else links."""
         for name in ("notebooks", "figures"):
@@ -112,9 +133,9 @@ class Book:
         self._set("book", key)
         self.say(f"book built in {duration(time.monotonic() - begin)}")
 
-    def _render(self, out: Path) -> None:
+    def _render(self, out: Path, *more: str) -> None:
         command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(self.source),
-                   "--path-output", str(out), *STRICT]
+                   "--path-output", str(out), *STRICT, *more]
         env = environment() | {"BI_PROFILE": self.profile, "BI_RESULTS": str(self.results), "BI_REPO": str(self.root)}
         done = subprocess.run(command, cwd=self.source, env=env, capture_output=True, text=True)
         text = done.stdout + done.stderr

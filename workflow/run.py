@@ -1,7 +1,8 @@
 """``make reproduce`` and ``make book``: from a profile's name to the HTML book.
 
 ``reproduce`` checks everything that could stop it later, says what it will do, lets Snakemake run the grid, publishes
-the tables, and renders; ``book`` renders from the tables that are there. Nothing here imports torch.
+the tables, and renders; ``book`` renders from the tables that are there. ``pdf`` prints the book, ``links`` checks
+where its links lead. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bi.provenance import gpu_names, usable_cores
 from bi.recipes import PROFILES
 from workflow.book import Book
 from workflow.checks import check_all
+from workflow.links import check_links, write_external
 from workflow.locks import Busy, drive
 from workflow.plan import describe, read_estimate, read_plan
 from workflow.progress import Progress
@@ -33,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     begin = time.monotonic()
     try:
-        page = reproduce(options) if options.command == "reproduce" else book(options)
+        page = ACTIONS[options.command](options)
     except (WorkflowError, NotebookError) as error:
         return _fail(error, 1)
     except (ValueError, OSError, Busy) as error:
@@ -79,11 +81,36 @@ def run_grid(snake: Snake, driver: str) -> None:
 
 def book(options: argparse.Namespace) -> Path:
     """The book from the tables that are there; returns its first page."""
+    return _made(options).make()
+
+
+def _made(options: argparse.Namespace) -> Book:
+    """The book of a profile, once all that it shows is there."""
     make_grid(options.profile)
     made = Book(ROOT, options.profile, say)
     made.check_results()
     made.check()
-    return made.make()
+    return made
+
+
+def pdf(options: argparse.Namespace) -> Path:
+    """The book as one PDF; returns it."""
+    return _made(options).pdf()
+
+
+def links(options: argparse.Namespace) -> Path:
+    """Check the links of the book; returns its first page. Raises :class:`WorkflowError` that lists the broken ones."""
+    page = book(options)
+    report, listed = check_links(page.parent), page.parent.with_name("links-outside.txt")
+    write_external(report, listed)
+    say(f"{report.checked} links inside the book; {len(report.external)} addresses outside it, which nothing here "
+        f"opens, stand in {_short(listed)}")
+    if report.broken:
+        raise WorkflowError("links that lead nowhere:\n" + "\n".join(report.broken))
+    return page
+
+
+ACTIONS = {"reproduce": reproduce, "book": book, "pdf": pdf, "links": links}
 
 
 def say(line: str) -> None:
@@ -108,7 +135,9 @@ def _parser() -> argparse.ArgumentParser:
     full.add_argument("--grid", default="main", help=f"which arms: {' or '.join(GRIDS)} (every arm there is)")
     full.add_argument("--cluster", type=Path, help="folder of a Snakemake profile, such as workflow/profiles/slurm")
     render = commands.add_parser("book", help="chapters and book from the tables in results/, without training")
-    for command in (full, render):
+    printed = commands.add_parser("pdf", help="the book as one PDF, printed by a browser")
+    checked = commands.add_parser("links", help="where the links of the book lead")
+    for command in (full, render, printed, checked):
         command.add_argument("--profile", default="cpu", help=f"one of {', '.join(PROFILES)} (default: cpu)")
     return parser
 
