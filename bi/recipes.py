@@ -159,6 +159,29 @@ class EvalRecipe:
 
 
 @dataclass(frozen=True)
+class PassRecipe:
+    """pass@k for large k: ``samples`` completions of each of the first ``problems`` test problems (``GRID=passes``)."""
+
+    problems: int = 100
+    samples: int = 64
+    pass_at: tuple[int, ...] = (1, 4, 16, 64)
+
+
+@dataclass(frozen=True)
+class RejectionRecipe:
+    """Rejection sampling (``GRID=rejection``): SFT rows out of a fine-tuned checkpoint's rollouts.
+
+    ``samples`` completions of each SFT problem; of prompts whose accuracy lies strictly between ``above`` and
+    ``below``, up to ``per_prompt`` different right completions.
+    """
+
+    samples: int = 8
+    above: float = 0.2
+    below: float = 0.8
+    per_prompt: int = 4
+
+
+@dataclass(frozen=True)
 class ModelRecipe:
     """A starting checkpoint and what the paper changes for it (fields of :class:`GRPORecipe`)."""
 
@@ -180,6 +203,8 @@ class Profile:
     influence: InfluenceRecipe = InfluenceRecipe()
     step_test: StepTestRecipe = StepTestRecipe()
     evaluation: EvalRecipe = EvalRecipe()
+    passes: PassRecipe = PassRecipe()
+    rejection: RejectionRecipe = RejectionRecipe()
     arms: tuple[str, ...] = ARMS
     note: str = field(default="", compare=False)
 
@@ -236,6 +261,8 @@ SMOKE = Profile(
     step_test=StepTestRecipe(train_prompts=16, train_rollouts=4, select_prompts=4, select_rollouts=4, target_prompts=4,
                              predict_rollouts=4, measure_rollouts=4, gains=(0.01,), bootstrap=200),
     evaluation=EvalRecipe(samples=2, pass_at=(1, 2), bootstrap=200),
+    passes=PassRecipe(problems=4, samples=4, pass_at=(1, 4)),
+    rejection=RejectionRecipe(samples=4, above=0.0, below=1.0),
     note="a few minutes; proves the plumbing and claims nothing",
 )
 

@@ -34,7 +34,7 @@ def test_differences_are_those_of_the_means_and_of_every_arm_to_both_references(
     made = counts({"vanilla": ((0, 1), lambda a: 0 * a), "bridge": ((0, 1), lambda a: 0.25 * (a < 0.5)),
                    "subgoal": ((0, 1), lambda a: 0 * a)}, exact=True)
     table = ablation_table(made, resamples=50)
-    assert list(table) == list(COLUMNS) and len(table) == 2 * (2 + 2) * (3 + 1)
+    assert list(table) == list(COLUMNS) and len(table) == 2 * (3 * 2) * (3 + 1)
     shares = (made["correct"] / made["n"]).groupby([made["arm"], made["stage"], made["split"]]).mean()
     found = cell(table, how="all", arm="bridge", versus="vanilla", stage="rl", split="id")
     assert found["value"] == pytest.approx(shares["bridge", "rl", "id"] - shares["vanilla", "rl", "id"])

@@ -22,7 +22,7 @@ from bi.evaluation.by_accuracy import SEEDS, gains_by_accuracy
 from bi.evaluation.crossed import Draws, crossed_draws, holm, percentile_bounds, two_sided
 from bi.runs import SPLITS
 
-REFERENCES = ("vanilla", "subgoal")
+REFERENCES = ("vanilla", "subgoal", "exploitation", "bridge")
 STAGES = {"sft": "before", "rl": "after", "gain": "gain"}
 HOW = ("all", "matched")
 Sums = Mapping[str, np.ndarray]
