@@ -105,7 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     full = commands.add_parser("reproduce", help="run the whole grid, then chapters and book; resumes where it stopped")
     full.add_argument("--cores", type=_positive, default=usable_cores(), help="jobs at a time (default: all cores)")
-    full.add_argument("--grid", default="main", help="; ".join(f"{name}: {plan.meaning}" for name, plan in GRIDS.items()))
+    meanings = "; ".join(f"{name}: {plan.meaning}" for name, plan in GRIDS.items())
+    full.add_argument("--grid", default="main", help=meanings)
     full.add_argument("--cluster", type=Path, help="folder of a Snakemake profile, such as workflow/profiles/slurm")
     render = commands.add_parser("book", help="chapters and book from the tables in results/, without training")
     for command in (full, render):

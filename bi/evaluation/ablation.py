@@ -36,7 +36,8 @@ def ablation_table(counts: pd.DataFrame, *, resamples: int = 2000) -> pd.DataFra
     ``counts``: rows of ``rollout_accuracy``. ``stage`` is ``sft``, ``rl`` or ``gain``; ``low, high`` are the 95 %
     percentile interval of the crossed bootstrap; ``p`` belongs to it, ``p_holm`` is corrected (Holm) over the arms of
     the same ``how, versus, stage, split``; ``n`` counts (seed, problem) pairs of the arm. With one seed there is
-    nothing to match by, and all rows are ``all``; matched rows have the stage ``gain`` alone, since starts are equal. Raises ``ValueError`` where arms were not tested on the same
+    nothing to match by, and all rows are ``all``; matched rows have the stage ``gain`` alone, since starts are equal,
+    and no interval where in some draw no start is shared. Raises ``ValueError`` where arms were not tested on the same
     problems by the same seeds.
     """
     rows = [row for split in SPLITS for row in _split_rows(counts, split, resamples)]
@@ -83,7 +84,8 @@ def _totals(rows: pd.DataFrame, draws: Draws, seeds: list, problems: list) -> di
 
 def difference(first: Sums, second: Sums) -> dict[str, np.ndarray]:
     """Mean differences ``(draws,)`` of two arms by stage; sums ``(strata, draws)`` of pairs and of each quantity."""
-    means = [{name: arm[name].sum(axis=0) / arm["n"].sum(axis=0) for name in STAGES.values()} for arm in (first, second)]
+    means = [{name: arm[name].sum(axis=0) / arm["n"].sum(axis=0) for name in STAGES.values()}
+             for arm in (first, second)]
     return {stage: means[0][name] - means[1][name] for stage, name in STAGES.items()}
 
 

@@ -36,8 +36,8 @@ ALL = "all"
 CHANGE = "change"
 
 
-def count_lines(rollouts: pd.DataFrame, wording: str, ends: Sequence[Sequence[int]], entropies: Sequence[Sequence[float]],
-                nats: Sequence[Sequence[float]]) -> pd.DataFrame:
+def count_lines(rollouts: pd.DataFrame, wording: str, ends: Sequence[Sequence[int]],
+                entropies: Sequence[Sequence[float]], nats: Sequence[Sequence[float]]) -> pd.DataFrame:
     """Sums (:data:`SUMS`) by ``problem_id`` and ``kind``; the kind ``all`` holds all lines and all tokens.
 
     ``rollouts`` needs ``problem_id, prompt, completion``. ``ends``: for each completion, where each of its tokens ends

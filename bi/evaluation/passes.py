@@ -59,7 +59,8 @@ def _levels(part: pd.DataFrame, k: int) -> dict[tuple[str, str], np.ndarray]:
              for (arm, stage), rows in valued.groupby(["arm", "stage"], sort=False)}
     first = next(iter(found.values()))
     for (arm, stage), table in found.items():
-        if table.isna().to_numpy().any() or not (table.index.equals(first.index) and table.columns.equals(first.columns)):
+        same = table.index.equals(first.index) and table.columns.equals(first.columns)
+        if table.isna().to_numpy().any() or not same:
             raise ValueError(f"{arm}, {stage}: not the same seeds and problems as the other cells; sample all of them "
                              "again")
     gains = {(arm, "gain"): found[arm, "rl"] - table for (arm, stage), table in found.items()

@@ -28,6 +28,7 @@ LOGGER = logging.getLogger(__name__)
 NEEDED = ("profile", "seeds", "recipe", "commit", "hardware", "libraries", "wall_s")
 TABLES = "_static/tables"
 RECORD = ".provenance.json"
+EXPERIMENTS = ("probability", "rejection", "passes")  # as in bi.chapter
 
 
 class Incomplete(ValueError):
@@ -61,12 +62,14 @@ def place_of(results: Path, table: str) -> Path:
     """The folder that the name of ``table`` starts from (as in :func:`bi.chapter.table_path`)."""
     if table.startswith("models/"):
         return results.parent.parent
-    return results.parent if "/" in table else results
+    beside = "/" in table and table.partition("/")[0] not in EXPERIMENTS
+    return results.parent if beside else results
 
 
 def tables_beside(results: Path) -> list[str]:
-    """Names of all tables that have a record and belong to no profile."""
+    """Names of all tables that have a record and do not stand in the profile's folder itself."""
     places = [(results.parent, "influence/*"), (results.parent, "sweep/*/*"), (results.parent.parent, "models/*/*")]
+    places += [(results, f"{name}/*") for name in EXPERIMENTS]
     return [path.relative_to(root).as_posix().removesuffix(RECORD)
             for root, pattern in places for path in sorted(root.glob(pattern + RECORD))]
 
