@@ -53,7 +53,7 @@ help: ## List these commands
 	@echo '  CLUSTER     folder of a Snakemake profile: the same run on a cluster'
 	@echo '  ARGS        more options for pytest, as in ARGS="-k igsm"'
 	@echo '  BASE        which base model base trains: tiny-base (the default), plain-base or small-base'
-	@echo '  SWEEP       which sweep: grpo (the default) or sft'
+	@echo '  SWEEP       which sweep: grpo (the default), sft or regime'
 	@echo '  PYTHON      the Python 3.11 or 3.12 that .venv is made from'
 	@echo '  INSTALLER   pip: do without uv'
 
@@ -79,7 +79,7 @@ slides: $(STAMP) ## Make slides from the chapters, to show from a folder (render
 base: $(STAMP) ## Train a base model anew: models/tiny-base, or models/BASE
 	@$(PY) -m bi base --name $(BASE) --out models/$(BASE)
 
-sweep: $(STAMP) ## Try the recipes of a sweep, SWEEP=grpo or sft, on development problems; resumes where it stopped
+sweep: $(STAMP) ## Try the recipes of a sweep, SWEEP=grpo, sft or regime, on development problems; resumes where it stopped
 	@$(PY) -m bi sweep $(SWEEP) --out results/sweep/$(SWEEP) $(if $(CORES),--jobs $(CORES))
 
 lint: $(STAMP) ## Check style and types

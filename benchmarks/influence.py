@@ -36,6 +36,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np
 import pandas as pd
 import torch
+from floor import matrix_parameters, product_speed
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -244,8 +245,7 @@ def linear_only(job: Job) -> np.ndarray:
 def flops(job: Job) -> float:
     """Floating-point operations of the least work that the job needs (see the module)."""
     config, model = job.model.config, job.model
-    matrices = sum(p.numel() for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n)
-    total = 0.0
+    matrices, total = matrix_parameters(model), 0.0
     for group in job.groups:
         start, lengths = len(group.prompt), group.lengths
         total += 6 * matrices * (start + lengths.sum())
@@ -253,17 +253,6 @@ def flops(job: Job) -> float:
         total += 12 * config.hidden_size * config.num_hidden_layers * attended
     size = sum(p.numel() for p in model.parameters())
     return total + 2 * len(job.groups) ** 2 * size
-
-
-def peak(width: int) -> float:
-    """Floating-point operations a second of a float32 matrix product (1024, width) @ (width, 4 width), best of 5."""
-    a, b, best = torch.randn(1024, width), torch.randn(width, 4 * width), 0.0
-    for _ in range(5):
-        began = time.process_time()
-        for _ in range(10):
-            a @ b
-        best = max(best, 10 * 2 * 1024 * width * 4 * width / (time.process_time() - began))
-    return best
 
 
 def cosine_error(found: np.ndarray, truth: np.ndarray) -> float:
@@ -281,7 +270,7 @@ def compare(job: Job, names: list[str], rounds: int) -> pd.DataFrame:
     times: dict[str, list[float]] = {name: [] for name in names}
     errors, fastest = {}, 0.0
     for _ in range(rounds):
-        fastest = max(fastest, peak(job.model.config.hidden_size))
+        fastest = max(fastest, product_speed(job.model.config.hidden_size))
         for name in names:
             with contextlib.redirect_stderr(io.StringIO()):
                 began = time.process_time()

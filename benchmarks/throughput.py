@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pandas as pd
 import torch
+from floor import matrix_parameters, product_speed
 from transformers import LlamaForCausalLM
 
 from bi.augmentation.arms import build_problems, build_rows
@@ -60,17 +61,6 @@ def main() -> None:
     write_table(options.out, table, facts)
 
 
-def product_speed(width: int, dtype: torch.dtype) -> float:
-    """Floating-point operations a second of (2048, width) @ (width, 4 width), the best of five."""
-    a, b, best = torch.randn(2048, width, dtype=dtype), torch.randn(width, 4 * width, dtype=dtype), 0.0
-    for _ in range(5):
-        began = time.process_time()
-        for _ in range(10):
-            a @ b
-        best = max(best, 10 * 2 * 2048 * width * 4 * width / (time.process_time() - began))
-    return best
-
-
 def pretraining() -> Work:
     """A step of the base model: forward, backward, both optimisers."""
     recipe = BASES["tiny-base"]
@@ -99,8 +89,7 @@ def tuning() -> Work:
     packed, model = pack(encoded, width, policy.tokenizer.pad_token_id), policy.model
 
     def work() -> tuple[float, float]:
-        seen = packed.labels.clone()
-        model(input_ids=packed.ids, attention_mask=(packed.documents > 0).long(), labels=seen).loss.backward()
+        model(input_ids=packed.ids, attention_mask=(packed.documents > 0).long(), labels=packed.labels).loss.backward()
         model.zero_grad()
         return _tokens(packed), 3 * _forward(model, packed)
 
@@ -112,7 +101,7 @@ def sampling() -> Work:
     policy = load_policy("models/tiny-base")
     problems = build_rows(build_problems(CPU.task, "rl", 16, 0), "vanilla", CPU.task, CPU.rates, 0)
     prompts = [encode_prompt(policy.tokenizer, row["prompt"]) for row in problems]
-    matrices, config = _matrices(policy.model), policy.model.config
+    matrices, config = matrix_parameters(policy.model), policy.model.config
 
     def work() -> tuple[float, float]:
         found = sample(policy.model, prompts, 16, max_new_tokens=CPU.grpo.max_completion_length, temperature=1.0,
@@ -126,10 +115,6 @@ def sampling() -> Work:
     return work
 
 
-def _matrices(model: LlamaForCausalLM) -> int:
-    return sum(p.numel() for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name)
-
-
 def _tokens(packed: Batch) -> float:
     return float((packed.documents > 0).sum())
 
@@ -139,7 +124,7 @@ def _forward(model: LlamaForCausalLM, packed: Batch) -> float:
     config, pairs = model.config, 0.0
     for row in packed.documents:
         pairs += float((torch.bincount(row)[1:].double() ** 2 / 2).sum())
-    return 2 * _matrices(model) * _tokens(packed) + 4 * config.hidden_size * config.num_hidden_layers * pairs
+    return 2 * matrix_parameters(model) * _tokens(packed) + 4 * config.hidden_size * config.num_hidden_layers * pairs
 
 
 if __name__ == "__main__":

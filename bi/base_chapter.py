@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bi.evaluation.anatomy import WIDEST
+from bi.training.corpus import CorpusRecipe
 
 ABILITIES = {"accuracy": "right answer", "strict": "every line right", "order": "order", "lookup": "look-ups",
              "arithmetic_1": "one operation in a line", "arithmetic_2": "two operations in a line",
@@ -62,11 +63,12 @@ class Card:
         return float(rows["value"].min())
 
 
-def base_facts(card: Card, parameters: int) -> dict[str, Any]:
-    """Numbers of the chapter by the names that its text uses."""
+def base_facts(card: Card, corpus: CorpusRecipe, parameters: int) -> dict[str, Any]:
+    """Numbers of the chapter by the names that its text uses; ``corpus`` is what the model was trained on."""
     every, held = (card.corpus[rows] for rows in (card.corpus["behavior"].isna(), card.corpus["behavior"].notna()))
     steps = [int(n) for n in sorted(card.accuracy["n_ops"].unique())]
     return {
+        "first_ops": corpus.max_ops[0], "last_ops": corpus.max_ops[1], "wide_results": 100 * corpus.wide_results,
         "parameters": parameters / 1e6, "documents": int(every["documents"].sum()),
         "tokens": float(card.loss["tokens"].max()) / 1e6,
         "behavior_share": 100 * held["documents"].sum() / every["documents"].sum(),
@@ -79,6 +81,13 @@ def base_facts(card: Card, parameters: int) -> dict[str, Any]:
         "three_operations": 100 * card.pooled(f"arithmetic_{WIDEST}"),
         "wide": 100 * card.wide(),
     }
+
+
+def speed_facts(throughput: pd.DataFrame) -> dict[str, Any]:
+    """Tokens a second (in thousands) and share of the floor in per cent of each kind of work (``throughput``)."""
+    rows = throughput.set_index(throughput["work"].str.replace("-", "_"))
+    return {f"{name}_{key}": float(rows.loc[name, column]) * factor for name in rows.index
+            for key, column, factor in (("speed", "tokens_per_s", 1e-3), ("floor", "floor_share", 100))}
 
 
 def others_text(cards: Mapping[str, Card], sizes: Mapping[str, int]) -> str:

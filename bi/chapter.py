@@ -62,7 +62,7 @@ def command_facts(results_dir: str | Path) -> dict[str, str]:
         row = rows.get(f"make {word}", {})
         facts |= {f"{fact}_{word}": row.get(fact, UNMEASURED) for fact in ("commit", "machine")}
         facts[f"time_{word}"] = time_text(float(row["wall_s"])) if row else UNMEASURED
-        facts[f"memory_{word}"] = f"{float(row['peak_gb']):.1f} GB" if row else UNMEASURED
+        facts[f"memory_{word}"] = f"{float(row['peak_gb']):.1f} GB" if pd.notna(row.get("peak_gb")) else UNMEASURED
     return facts
 
 

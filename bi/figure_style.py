@@ -113,6 +113,14 @@ def label_ends(ax: Axes, ends: dict[str, float]) -> None:
                     color=arm_color(arm), weight="bold", va="center", annotation_clip=False)
 
 
+def name_curves(ax: Axes, ends: dict[str, float]) -> None:
+    """Names at the ends of up to four curves, a legend for more."""
+    if len(ends) <= 4:
+        label_ends(ax, ends)
+    else:
+        top_legend(ax)
+
+
 def small_units(ax: Axes, label: str) -> None:
     """The x label, with the power of ten of small numbers in it rather than at the end of the axis."""
     largest = max(map(abs, ax.get_xlim()))

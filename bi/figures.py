@@ -29,8 +29,8 @@ from bi.figure_style import (
     arm_color,
     arm_marker,
     handle,
-    label_ends,
     metric_rows,
+    name_curves,
     new_axes,
     ordered,
     require,
@@ -103,10 +103,7 @@ def rl_curves(table: pd.DataFrame, ax: Axes | None = None, *, column: str = "rol
     ax.set_ylabel(label or UNITS.get(column, column))
     ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
     ax.margins(x=0.01)
-    if len(arms) <= 4:
-        label_ends(ax, ends)
-    else:
-        top_legend(ax)
+    name_curves(ax, ends)
     return ax
 
 

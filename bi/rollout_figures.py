@@ -14,7 +14,7 @@ from bi.figure_style import (
     OTHER_COLOR,
     arm_color,
     arm_marker,
-    label_ends,
+    name_curves,
     new_axes,
     ordered,
     require,
@@ -45,10 +45,7 @@ def informative_by_group(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set(xlabel="rollouts in a group", ylabel="share of groups\nwith mixed outcomes", ylim=(0, 1))
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     ax.margins(x=0.02)
-    if len(ends) <= 4:
-        label_ends(ax, ends)
-    else:
-        top_legend(ax)
+    name_curves(ax, ends)
     return ax
 
 

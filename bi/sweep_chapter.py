@@ -74,7 +74,7 @@ def sweep_facts(plan: SweepPlan, tables: Mapping[str, pd.DataFrame], start: str)
 
 
 def _curve_facts(curves: pd.DataFrame, name: str) -> dict[str, Any]:
-    facts: dict[str, Any] = {"steps": int(curves["step"].max())}
+    facts: dict[str, Any] = {"steps": int(curves["step"].max()), "end": END}
     for arm, part in curves[curves["candidate"] == name].groupby("arm"):
         for when, rows in (("first", part[part["step"] <= END]), ("last", part[part["step"] > facts["steps"] - END])):
             facts |= {f"{arm}_{column}_{when}": rows[column].mean()
@@ -101,6 +101,6 @@ def _met(holds: bool) -> str:
 
 
 def _spread(values: pd.Series) -> str:
-    """Mean and, with more than one seed, the range: ``.41 (.40 to .43)``."""
+    """Mean and, with more than one seed, the range: ``0.41 (0.40–0.43)``."""
     mean, low, high = (f"{value:.2f}" for value in (values.mean(), values.min(), values.max()))
-    return mean if len(values) < 2 else f"{mean} ({low} to {high})"
+    return mean if len(values) < 2 else f"{mean} ({low}\u2013{high})"

@@ -26,7 +26,8 @@ PLANS = {
     "sft": SweepPlan(
         "cpu",
         (
-            *(Candidate(f"SFT {rate:g}", sft=(("learning_rate", rate),), grpo=None) for rate in (2e-4, 4e-4, 8e-4)),
+            *(Candidate(f"SFT {rate:g}", sft=(("learning_rate", rate), ("epochs", 3)), grpo=None)
+              for rate in (2e-4, 4e-4, 8e-4)),
             Candidate("SFT 0.0002, longer", sft=(("learning_rate", 2e-4), ("epochs", 5)), grpo=None),
         ),
     ),

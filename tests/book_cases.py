@@ -105,6 +105,10 @@ def invent_results(folder: Path) -> Path:
         for table, content in base_card().items():
             facts = provenance("base", [0], "0123456789ab", 12.0, root=ROOT)
             write_table(folder / "models" / name / f"{table}.csv", content, facts)
+    speeds = pd.DataFrame([(name, 2e4, 1e4, 3e4, 0.3, 8) for name in ("pretraining", "fine-tuning", "sampling")],
+                          columns=["work", "tokens_per_s", "slowest", "fastest", "floor_share", "n"])
+    write_table(results.parent / "benchmarks" / "throughput.csv", speeds, provenance(PROFILE, [0], "0123456789ab", 12.0,
+                                                                                      root=ROOT))
     for name in ("regime", "sft", "grpo"):
         for table, content in sweep_tables(get_plan(name)).items():
             facts = provenance(PROFILE, [1000], "0123456789ab", 12.0, root=ROOT)

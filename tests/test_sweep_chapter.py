@@ -36,7 +36,7 @@ def test_every_candidate_and_arm_has_its_row_with_the_range_of_seeds():
     metrics.loc[metrics["seed"] == plan.seeds[1], "value"] += 0.2
     rows = sweep_rows(plan, metrics)
     assert len(rows) == sum(len(candidate.arms or plan.arms) for candidate in plan.candidates)
-    assert set(rows["RL"]) == {"0.50 (0.40 to 0.60)"}
+    assert set(rows["RL"]) == {"0.50 (0.40–0.60)"}
     assert sum("(chosen)" in name for name in rows.index.unique()) == 1
 
 
@@ -56,7 +56,7 @@ def test_the_rules_are_judged_on_the_chosen_candidate():
 def test_only_the_last_steps_of_a_run_count_as_its_end():
     curves = sweep_tables(PLANS["grpo"])["curves"]
     curves.loc[curves["step"] <= 10, "entropy"] = 9.0
-    assert set(curve_rows(curves)["entropy (nats)"]) == {"0.20 (0.20 to 0.20)"}
+    assert set(curve_rows(curves)["entropy (nats)"]) == {"0.20 (0.20–0.20)"}
 
 
 def test_an_arm_of_its_own_is_compared_at_its_own_rate():

@@ -25,7 +25,7 @@ from workflow.sources import code_digest
 
 SOURCES = ("book", "bi", "tests", "_config.yml", "_toc.yml", "CITATION.cff")
 BESIDE = ("results/commands.csv", "results/course.csv", "results/course.provenance.json", "results/influence",
-          "results/sweep", "models")  # tables that belong to no profile
+          "results/benchmarks", "results/sweep", "models")  # tables that belong to no profile
 DATA = "book/data"
 STRICT = ("--all", "-W", "-n", "--keep-going")
 

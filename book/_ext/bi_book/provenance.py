@@ -24,11 +24,12 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
 
+from bi.chapter import EXPERIMENTS, table_path
+
 LOGGER = logging.getLogger(__name__)
 NEEDED = ("profile", "seeds", "recipe", "commit", "hardware", "libraries", "wall_s")
 TABLES = "_static/tables"
 RECORD = ".provenance.json"
-EXPERIMENTS = ("probability", "rejection", "passes")  # as in bi.chapter
 
 
 class Incomplete(ValueError):
@@ -59,16 +60,14 @@ def read_sidecar(results: Path, table: str) -> dict[str, Any]:
 
 
 def place_of(results: Path, table: str) -> Path:
-    """The folder that the name of ``table`` starts from (as in :func:`bi.chapter.table_path`)."""
-    if table.startswith("models/"):
-        return results.parent.parent
-    beside = "/" in table and table.partition("/")[0] not in EXPERIMENTS
-    return results.parent if beside else results
+    """The folder that the name of ``table`` starts from."""
+    return table_path(results, table).parents[table.count("/")]
 
 
 def tables_beside(results: Path) -> list[str]:
     """Names of all tables that have a record and do not stand in the profile's folder itself."""
-    places = [(results.parent, "influence/*"), (results.parent, "sweep/*/*"), (results.parent.parent, "models/*/*")]
+    places = [(results.parent, "influence/*"), (results.parent, "benchmarks/*"),
+              (results.parent, "sweep/*/*"), (results.parent.parent, "models/*/*")]
     places += [(results, f"{name}/*") for name in EXPERIMENTS]
     return [path.relative_to(root).as_posix().removesuffix(RECORD)
             for root, pattern in places for path in sorted(root.glob(pattern + RECORD))]
