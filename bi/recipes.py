@@ -125,6 +125,18 @@ class InfluenceRecipe:
 
 
 @dataclass(frozen=True)
+class ThroughRecipe:
+    """Policies on the way through GRPO, one every ``every`` steps (0: none is kept), each measured like an end.
+
+    Accuracy on the test problems with the samples of :class:`EvalRecipe`, influence with ``prompts`` x ``rollouts``.
+    """
+
+    every: int = 0
+    prompts: int = 64
+    rollouts: int = 16
+
+
+@dataclass(frozen=True)
 class StepTestRecipe:
     """Predicted against measured change of accuracy by one optimiser step (:mod:`bi.influence.step_test`).
 
@@ -201,6 +213,7 @@ class Profile:
     sft: SFTRecipe = SFTRecipe()
     grpo: GRPORecipe = GRPORecipe()
     influence: InfluenceRecipe = InfluenceRecipe()
+    through: ThroughRecipe = ThroughRecipe()
     step_test: StepTestRecipe = StepTestRecipe()
     evaluation: EvalRecipe = EvalRecipe()
     passes: PassRecipe = PassRecipe()
@@ -258,6 +271,7 @@ SMOKE = Profile(
         save_every=1,
     ),
     influence=InfluenceRecipe(prompts=8, rollouts=4, bootstrap=200),
+    through=ThroughRecipe(every=1, prompts=8, rollouts=4),
     step_test=StepTestRecipe(train_prompts=16, train_rollouts=4, select_prompts=4, select_rollouts=4, target_prompts=4,
                              predict_rollouts=4, measure_rollouts=4, gains=(0.01,), bootstrap=200),
     evaluation=EvalRecipe(samples=2, pass_at=(1, 2), bootstrap=200),
@@ -285,6 +299,7 @@ CPU = Profile(
         save_every=20,
     ),
     influence=InfluenceRecipe(prompts=64, rollouts=16),
+    through=ThroughRecipe(every=25),
     note="two cores; real claims on the book-size model",
 )
 
