@@ -158,11 +158,13 @@ def test_markdown_and_magic_lines_are_no_code(tmp_path):
 
 @pytest.mark.parametrize(("change", "stages"), [
     ({"sft": replace(SMOKE.sft, epochs=9)}, {"sft", "select"}),
-    ({"grpo": replace(SMOKE.grpo, steps=9)}, {"grpo"}),
+    ({"grpo": replace(SMOKE.grpo, steps=9)}, {"grpo", "through"}),
     ({"influence": replace(SMOKE.influence, bootstrap=9)}, {"measure"}),
     ({"rates": replace(SMOKE.rates, reflection=0.9)}, {"sft"}),
     ({"rejection": replace(SMOKE.rejection, samples=9)}, {"select"}),
     ({"passes": replace(SMOKE.passes, problems=9)}, {"passes"}),
+    ({"through": replace(SMOKE.through, rollouts=3)}, {"through"}),
+    ({"through": replace(SMOKE.through, every=2)}, {"grpo", "through"}),
     ({"note": "other words"}, set()),
 ])
 def test_a_changed_recipe_reruns_the_stages_that_read_it(change, stages):

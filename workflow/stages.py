@@ -64,10 +64,12 @@ STAGES = {
         Stage("select", CELL, place="sft"),
         Stage("lines", CELL),
         Stage("passes", CELL),
+        Stage("through", CELL),
         Stage("tables", TABLES),
         Stage("tables_probability", TABLES, file="tables"),
         Stage("tables_rejection", TABLES, file="tables"),
         Stage("tables_passes", TABLES),
+        Stage("tables_through", TABLES),
     )
 }
 AROUND_RL = ("measure", "grpo", "evaluate", "lines")
@@ -94,6 +96,8 @@ GRIDS = {
     "rejection": GridPlan("SFT on right rollouts of prompts of medium accuracy", REJECTION_ARMS,
                           tables="tables_rejection"),
     "passes": GridPlan("many samples a problem, for pass@k", cells=("grpo", "passes"), tables="tables_passes"),
+    "through": GridPlan("accuracy, influence and tokens through RL", cells=("measure", "grpo", "evaluate", "through"),
+                        tables="tables_through"),
 }
 
 

@@ -87,7 +87,8 @@ class RunCallbacks:
 class KeepPolicies(TrainerCallback):
     """Keep the policy after every ``every`` optimiser steps, but the last, in ``<work>/policies/step-<n>``.
 
-    ``work`` is the run's folder, which :func:`publish` makes the finished one. A resumed run writes the same bits again.
+    ``work`` is the run's folder, which :func:`publish` makes the finished one. A resumed run writes the same bits
+    again.
     """
 
     def __init__(self, work: Path, every: int, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -166,7 +167,7 @@ def publish(
     tables: Mapping[str, pd.DataFrame],
     identity: Mapping[str, Any],
 ) -> None:
-    """Write model, tokenizer, ``tables`` (CSV by file name), ``complete.json`` and take along what was kept of policies.
+    """Write model, tokenizer, ``tables`` (CSV by file name), ``complete.json``, and the policies that were kept.
 
     ``out`` appears when all is there.
     """
