@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import yaml
 from rollout_cases import write_rollouts
+from through_cases import through_tables
 
 from bi.augmentation.anatomy import KINDS
 from bi.course import EXERCISES
@@ -98,6 +99,9 @@ def invent_results(folder: Path) -> Path:
     }
     for name, table in tables.items():
         write_table(results / f"{name}.csv", table, provenance(PROFILE, SEEDS, "0123456789ab", 12.0, root=ROOT))
+    for name, table in through_tables().items():
+        write_table(results / "through" / f"{name}.csv", table, provenance(PROFILE, SEEDS, "0123456789ab", 12.0,
+                                                                           root=ROOT))
     for name, table in _influence_tables(rng).items():
         write_table(results.parent / "influence" / f"{name}.csv", table, provenance("any", [0], "0123456789ab", 12.0,
                                                                                       root=ROOT))

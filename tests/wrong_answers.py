@@ -41,6 +41,7 @@ import measuring_influence as measuring  # noqa: E402
 import own_data  # noqa: E402
 import per_step_influence as one_step  # noqa: E402
 import problems_as_graphs as graphs  # noqa: E402
+import through_training  # noqa: E402
 from two_kinds import PHRASES, InterimResult  # noqa: E402
 
 # orders
@@ -283,6 +284,35 @@ class Illiterate(InterimResult):
 
 
 # arms, steps, intervals
+
+
+def logit(alpha: float) -> float:
+    return math.log(alpha / (1 - alpha))
+
+
+def with_pull(pull: Callable[[float], float]) -> Callable[..., float]:
+    return lambda start, end, given: through_training.steps_needed(start, end, pull(given))
+
+
+def within(run: list[tuple[int, float]], budget: float) -> float:
+    return [accuracy for tokens, accuracy in run if tokens <= budget][-1]
+
+
+def beyond(run: list[tuple[int, float]], budget: float) -> float:
+    """The first policy that has spent the budget, or more."""
+    return next(accuracy for tokens, accuracy in run if tokens >= budget)
+
+
+def interpolated(run: list[tuple[int, float]], budget: float) -> float:
+    return float(np.interp(budget, *zip(*run, strict=True)))
+
+
+def equal_tokens(at: Callable[..., float] = within, gains: bool = True, sign: int = 1) -> Callable[..., float]:
+    def gain_at_equal_tokens(first: list[tuple[int, float]], second: list[tuple[int, float]]) -> float:
+        budget = min(first[-1][0], second[-1][0])
+        ends = [at(run, budget) - (run[0][1] if gains else 0) for run in (first, second)]
+        return sign * (ends[0] - ends[1])
+    return gain_at_equal_tokens
 
 
 def lucky(reduce: str = "mean", sign: int = 1, keys: tuple[str, ...] = ("arm", "stage", "split"),

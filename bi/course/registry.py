@@ -19,6 +19,7 @@ from bi.course import (
     orders,
     outcomes,
     reweighting,
+    saturation,
 )
 from bi.course.exercise import Attempt, Exercise, Verdict, Wrong
 
@@ -34,6 +35,7 @@ EXERCISES: tuple[Exercise, ...] = (
     *choosing.EXERCISES,
     *outcomes.EXERCISES,
     *reweighting.EXERCISES,
+    *saturation.EXERCISES,
     *comparing.EXERCISES,
     *notes.EXERCISES,
 )

@@ -6,28 +6,35 @@ as a verdict; a claim whose experiment has not been run says so. Pages show :fun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
 
+from bi.evaluation import through_findings
 from bi.evaluation.ablation import holds_after_correction
+from bi.evaluation.findings import (
+    HOLDS,
+    IN_PART,
+    NOT_RUN,
+    OPEN,
+    OPPOSITE,
+    SPLITS,
+    UNSEEN,
+    Finding,
+    combined,
+    estimate_of,
+    rows_of,
+    sided,
+)
 from bi.evaluation.verdicts import Estimate, Verdict, compare_seeds, find
 
+__all__ = ["CLAIMS", "HOLDS", "IN_PART", "NOT_RUN", "OPEN", "OPPOSITE", "SPLITS", "UNSEEN", "Claim", "Finding",
+           "combined", "judge_claims"]
+
 Read = Callable[[str], pd.DataFrame | None]
-HOLDS, IN_PART, UNSEEN, OPPOSITE, OPEN = "holds", "holds in part", "not seen here", "the opposite is seen", "open"
-NOT_RUN = "not measured yet"
-SPLITS = {"id": "training size", "ood": "larger"}
 ABOUT_EQUAL = 0.10
 """Injection probabilities are *about equal* if the difference of gains is within so much, interval included."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What the tables say about a claim, for a sentence, and the verdict."""
-
-    seen: str
-    verdict: str
 
 
 @dataclass(frozen=True)
@@ -59,24 +66,6 @@ def judge_claims(read: Read) -> dict[str, Finding]:
     return {claim.key: claim.find(read) for claim in CLAIMS}
 
 
-def combined(verdicts: Iterable[Verdict]) -> str:
-    """One verdict out of those of several comparisons that a claim makes."""
-    found = list(verdicts)
-    if found and all(verdict == "supported" for verdict in found):
-        return HOLDS
-    if "supported" in found:
-        return IN_PART
-    return OPPOSITE if found and all(verdict == "contradicted" for verdict in found) else UNSEEN
-
-
-def _sided(low: float, high: float) -> Verdict:
-    return "supported" if low > 0 else "contradicted" if high < 0 else "undecided"
-
-
-def _estimate(row: pd.Series) -> Estimate:
-    return Estimate(float(row["value"]), float(row["low"]), float(row["high"]), int(row["n"]), str(row["method"]))
-
-
 def _both_splits(stage: str) -> Callable[[pd.DataFrame], Finding | None]:
     def look(summary: pd.DataFrame) -> Finding | None:
         found = {split: find(summary, "bridge", stage, split, versus="vanilla") for split in SPLITS}
@@ -95,44 +84,40 @@ def _ahead(metric: str, target: str, ratio: bool) -> Callable[[pd.DataFrame], Fi
     return look
 
 
-def _rows(table: pd.DataFrame, **cell: str) -> pd.DataFrame:
-    return table[(table[list(cell)] == pd.Series(cell)).all(axis=1)]
-
-
 def _each_behavior(ablation: pd.DataFrame) -> Finding | None:
-    rows = _rows(ablation, how="all", versus="vanilla", stage="gain", split="id").set_index("arm")
+    rows = rows_of(ablation, how="all", versus="vanilla", stage="gain", split="id").set_index("arm")
     arms = [arm for arm in ("reflection", "analysis", "subgoal") if arm in rows.index]
     if len(arms) < 3:
         return None
     words = {arm: holds_after_correction(rows.loc[arm]) for arm in arms}
-    seen = "; ".join(f"{arm} alone {_estimate(rows.loc[arm]).points()}" for arm in arms)
+    seen = "; ".join(f"{arm} alone {estimate_of(rows.loc[arm]).points()}" for arm in arms)
     names: dict[str, Verdict] = {"more": "supported", "less": "contradicted", "open": "undecided"}
     return Finding(f"{seen}; p-values corrected for all arms", combined(names[word] for word in words.values()))
 
 
 def _over_subgoals(ablation: pd.DataFrame) -> Finding | None:
-    rows = _rows(ablation, how="all", arm="bridge", versus="subgoal", split="id").set_index("stage")
+    rows = rows_of(ablation, how="all", arm="bridge", versus="subgoal", split="id").set_index("stage")
     if rows.empty:
         return None
-    found = {stage: _estimate(rows.loc[stage]) for stage in ("gain", "rl")}
+    found = {stage: estimate_of(rows.loc[stage]) for stage in ("gain", "rl")}
     seen = f"gain: {found['gain'].points()}; after RL: {found['rl'].points()}"
     return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
 
 
 def _from_a_level_start(ablation: pd.DataFrame) -> Finding | None:
-    rows = _rows(ablation, how="matched", arm="bridge", versus="vanilla", stage="gain").set_index("split")
+    rows = rows_of(ablation, how="matched", arm="bridge", versus="vanilla", stage="gain").set_index("split")
     if rows.empty:
         return None
-    seen = "; ".join(f"{SPLITS[split]}: {_estimate(row).points()}" for split, row in rows.iterrows())
-    return Finding(seen, combined(_sided(row["low"], row["high"]) for _, row in rows.iterrows()))
+    seen = "; ".join(f"{SPLITS[split]}: {estimate_of(row).points()}" for split, row in rows.iterrows())
+    return Finding(seen, combined(sided(row["low"], row["high"]) for _, row in rows.iterrows()))
 
 
 def _probability(ablation: pd.DataFrame) -> Finding | None:
-    gains = _rows(ablation, how="all", stage="gain", split="id").set_index(["arm", "versus"])
+    gains = rows_of(ablation, how="all", stage="gain", split="id").set_index(["arm", "versus"])
     pairs = [pair for pair in (("bridge_20", "bridge"), ("bridge_30", "bridge")) if pair in gains.index]
     if not pairs:
         return None
-    found = {arm: _estimate(gains.loc[(arm, versus)]) for arm, versus in pairs}
+    found = {arm: estimate_of(gains.loc[(arm, versus)]) for arm, versus in pairs}
     seen = "; ".join(f"{arm}: {estimate.points()}" for arm, estimate in found.items())
     equal: list[Verdict] = []
     for estimate in found.values():
@@ -144,14 +129,14 @@ def _probability(ablation: pd.DataFrame) -> Finding | None:
 
 def _surer(metric: str, arms: tuple[str, ...], higher: bool) -> Callable[[pd.DataFrame], Finding | None]:
     def look(lines: pd.DataFrame) -> Finding | None:
-        rows = _rows(lines, stage="sft", split="id", kind="all", metric=metric).set_index("arm")
+        rows = rows_of(lines, stage="sft", split="id", kind="all", metric=metric).set_index("arm")
         present = [arm for arm in arms if arm in rows.index]
         if "vanilla" not in rows.index or not present:
             return None
         verdicts: list[Verdict] = []
         for arm in present:
             first, second = (rows.loc[arm], rows.loc["vanilla"]) if higher else (rows.loc["vanilla"], rows.loc[arm])
-            verdicts.append(_sided(first["low"] - second["high"], first["high"] - second["low"]))
+            verdicts.append(sided(first["low"] - second["high"], first["high"] - second["low"]))
         levels = "; ".join(f"{arm} {rows.loc[arm, 'value']:.3f} ({rows.loc[arm, 'low']:.3f} to "
                            f"{rows.loc[arm, 'high']:.3f})" for arm in ("vanilla", *present))
         return Finding(f"nats a token, {levels}", combined(verdicts))
@@ -160,20 +145,20 @@ def _surer(metric: str, arms: tuple[str, ...], higher: bool) -> Callable[[pd.Dat
 
 
 def _at_reflections(lines: pd.DataFrame) -> Finding | None:
-    rows = _rows(lines, stage="sft", split="id", metric="entropy", arm="bridge").set_index("kind")
+    rows = rows_of(lines, stage="sft", split="id", metric="entropy", arm="bridge").set_index("kind")
     if not {"reflection", "all"} <= set(rows.index):
         return None
     here, whole = rows.loc["reflection"], rows.loc["all"]
     seen = f"{here['value']:.3f} nats a token in reflections, {whole['value']:.3f} in all"
-    return Finding(seen, combined([_sided(here["low"] - whole["high"], here["high"] - whole["low"])]))
+    return Finding(seen, combined([sided(here["low"] - whole["high"], here["high"] - whole["low"])]))
 
 
 def _rejection(ablation: pd.DataFrame, influence: pd.DataFrame) -> Finding | None:
-    gains = _rows(ablation, how="all", arm="rejection", stage="gain", split="id").set_index("versus")
+    gains = rows_of(ablation, how="all", arm="rejection", stage="gain", split="id").set_index("versus")
     if "bridge" not in gains.index or "rejection" not in set(influence["arm"]):
         return None
     pull = compare_seeds(influence, "rejection", "vanilla", target="id", metric="mean_accuracy")
-    less = _estimate(gains.loc["bridge"])
+    less = estimate_of(gains.loc["bridge"])
     verdicts: list[Verdict] = [_turned(pull.verdict()), _turned(less.verdict())]
     return Finding(f"influence {pull.times()} vanilla, {pull.text()}; gain minus bridge's: {less.points()}",
                    combined(verdicts))
@@ -190,7 +175,7 @@ def _step_test(contrasts: pd.DataFrame) -> Finding | None:
     seen = "; ".join(f"one step of {row['optimiser']}: "
                      f"{Estimate(row['value'], row['low'], row['high'], row['n'], '95% percentile').points()}"
                      for _, row in last.iterrows())
-    return Finding(seen, combined(_sided(row["low"], row["high"]) for _, row in last.iterrows()))
+    return Finding(seen, combined(sided(row["low"], row["high"]) for _, row in last.iterrows()))
 
 
 def _nothing(*_: pd.DataFrame) -> Finding | None:
@@ -240,6 +225,22 @@ CLAIMS = (
     Claim("rejection", "rejection sampling to medium accuracy does not raise co-influence, and gains less", "paper",
           f"influence seed by seed, gain minus bridge's; {BOTH}", ("rejection/ablation", "rejection/influence"),
           "a larger influence than vanilla's in every seed, or a gain not below bridge's", "ablation", _rejection),
+    Claim("decay", "the influence of a step falls while RL runs", "reviewers",
+          "influence after the last step minus that of the same arm before RL, problems of the training size; 95% "
+          "bootstrap over seeds and prompts, paired", ("through/steps",), "an arm whose influence is larger at the end",
+          "through_training", through_findings.decays),
+    Claim("lead", "during RL, the per-step influence stays larger in bridge than in vanilla", "reviewers",
+          "influence at the policies kept between the ends, minus vanilla's at the same step; 95% bootstrap over "
+          "seeds and prompts, paired", ("through/steps",), "an interval that lies below zero", "through_training",
+          through_findings.leads),
+    Claim("profile", "co-influence is larger in bridge than in vanilla at equal rollout accuracies", "reviewers",
+          "influence before RL, prompts weighted to common accuracies; 95% bootstrap over seeds and prompts, paired",
+          ("through/profiles",), "an interval that holds zero, or lies below it", "through_training",
+          through_findings.at_equal_profiles),
+    Claim("tokens", "RL adds more to bridge than to vanilla for the same number of sampled tokens", "book",
+          f"difference of gains at the last kept step that the cheaper arm's tokens pay for; {BOTH}",
+          ("through/tokens",), "an interval that holds zero, or lies below it", "through_training",
+          through_findings.at_equal_tokens),
     Claim("dyval", "the effect appears on PromptBench as well", "paper", "the main table on arithmetic trees", (),
           "an extra gain whose interval holds zero", "did-not-reproduce", _nothing),
     Claim("scale", "the effect has the reported size with Qwen2.5 and Llama 3.2", "paper",
