@@ -1,18 +1,12 @@
 """What each behaviour adds: differences are paired, matched arms start level, and many comparisons are corrected."""
 
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
-from book_cases import ROOT
 
 from bi.evaluation.ablation import COLUMNS, ablation_table, difference_at_equal_start
 from bi.evaluation.crossed import crossed_draws, holm, percentile_bounds, two_sided
 from bi.evaluation.intervals import hierarchical_mean, numpy_stream
-
-sys.path.insert(0, str(ROOT / "book" / "exercises"))
-import ablation
 
 
 def counts(levels, *, seeds=(0, 1, 2), problems=150, n=4, exact=False):
@@ -124,14 +118,3 @@ def test_p_is_small_exactly_where_the_interval_leaves_zero_out():
         low, high = percentile_bounds(draws)
         assert (two_sided(draws) < 0.05) == (low > 0 or high < 0) or abs(two_sided(draws) - 0.05) < 0.004
     assert two_sided(np.zeros(11)) == 1.0
-
-
-def test_the_checker_of_the_crossed_interval_takes_the_solution_and_names_mistakes():
-    ablation.check(ablation.crossed_interval)
-
-    def pooled(table, rng, resamples):
-        means = rng.choice(table.ravel(), (resamples, table.size)).mean(axis=1)
-        return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
-
-    with pytest.raises(AssertionError, match="too narrow"):
-        ablation.check(pooled)
