@@ -290,6 +290,30 @@ def logit(alpha: float) -> float:
     return math.log(alpha / (1 - alpha))
 
 
+def cost_of(cost: Callable[..., float]) -> Callable[..., float]:
+    def expected_cost(p: np.ndarray, temperature: float) -> float:
+        q = p ** (1 / temperature)
+        return float(cost(p, q / q.sum()))
+    return expected_cost
+
+
+def split_by(shares: bool = True, swap: bool = False, mean: bool = True, sign: int = 1, between: int = 1,
+             absent: bool = False) -> Callable[..., tuple[float, float]]:
+    """Both parts of a change of a mean, with a mistake. ``absent``: kinds that an end lacks have the value 0 there."""
+    def split_entropy(before: Any, after: Any) -> tuple[float, float]:
+        totals = [sum(n for n, _ in end.values()) if shares else 1 for end in (before, after)]
+        parts = [0.0, 0.0]
+        for kind in {**before, **after}:
+            other = (0, 0.0) if absent else (0, {**before, **after}[kind][1])
+            (n, value), (n_after, value_after) = before.get(kind, other), after.get(kind, other)
+            share, share_after = n / totals[0], n_after / totals[1]
+            parts[0] += between * (share_after - share) * ((value + value_after) / 2 if mean else value)
+            parts[1] += (value_after - value) * ((share + share_after) / 2 if mean else share_after)
+        found = (sign * parts[0], sign * parts[1])
+        return found[::-1] if swap else found
+    return split_entropy
+
+
 def with_pull(pull: Callable[[float], float]) -> Callable[..., float]:
     return lambda start, end, given: through_training.steps_needed(start, end, pull(given))
 

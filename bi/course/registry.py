@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from bi.course import (
+    certainty,
     choosing,
     comparing,
     contrast,
@@ -38,6 +39,7 @@ EXERCISES: tuple[Exercise, ...] = (
     *many_arms.EXERCISES,
     *reweighting.EXERCISES,
     *saturation.EXERCISES,
+    *certainty.EXERCISES,
     *comparing.EXERCISES,
     *notes.EXERCISES,
 )
