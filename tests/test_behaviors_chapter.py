@@ -86,7 +86,8 @@ def test_fates_moves_and_shares_of_right_lines_are_told_by_rule():
     assert rows["fate"][["subgoal", "analysis+subgoal", "reflection"]].tolist() == ["amplified", "pruned", "kept"]
     assert rows.loc["subgoal", "right after RL"] == "more often"
     assert moves(LINES) == "RL moves subgoal out of analysis+subgoal lines into subgoal lines."
-    assert moves(LINES[LINES["kind"].isin(("plain", "all"))]) == "RL moves no behaviour from one kind of line to another."
+    alone = LINES[LINES["kind"].isin(("plain", "all"))]
+    assert moves(alone) == "RL moves no behaviour from one kind of line to another."
 
 
 def test_a_fall_of_entropy_is_told_apart_from_a_change_of_style():
