@@ -105,20 +105,20 @@ def fates(lines: pd.DataFrame | None, split: str = "id") -> pd.DataFrame:
         return pd.DataFrame()
     rows, part = [], lines[lines["split"] == split]
     for (arm, kind), cell in part.groupby(["arm", "kind"], sort=False):
-        known = cell.set_index(["stage", "metric"])
-        if (CHANGE, "per_completion") not in known.index or ("sft", "per_completion") not in known.index:
+        known: dict[Any, dict[Any, Any]] = cell.set_index(["stage", "metric"]).to_dict("index")
+        if not {(CHANGE, "per_completion"), ("sft", "per_completion")} <= known.keys():
             continue
-        change = known.loc[(CHANGE, "per_completion")]
-        if known.loc[("sft", "per_completion"), "value"] == known.loc[("rl", "per_completion"), "value"] == 0:
+        change = known[CHANGE, "per_completion"]
+        if known["sft", "per_completion"]["value"] == known["rl", "per_completion"]["value"] == 0:
             continue
         row = {"arm": arm, "kind": kind}
         for stage in ("sft", "rl"):
-            row[f"per completion, {stage.upper()}"] = f"{known.loc[(stage, 'per_completion'), 'value']:.2f}"
+            row[f"per completion, {stage.upper()}"] = f"{known[stage, 'per_completion']['value']:.2f}"
         row["change"] = f"{change['value']:+.2f} ({change['low']:+.2f} to {change['high']:+.2f})"
         for stage in ("sft", "rl"):
-            right = known["value"].get((stage, "right"))
-            row[f"right, {stage.upper()}"] = "" if right is None else f"{right:.3f}"
-        rows.append(row | {"fate": fate(change)})
+            right = known.get((stage, "right"))
+            row[f"right, {stage.upper()}"] = f"{right['value']:.3f}" if right else ""
+        rows.append(row | {"fate": fate(pd.Series(change))})
     return pd.DataFrame(rows)
 
 

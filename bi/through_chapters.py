@@ -79,7 +79,7 @@ def profile_rows(profiles: pd.DataFrame | None, metric: str = "influence") -> pd
     for (step, arm, versus, split), part in ends.groupby(["step", "arm", "versus", "split"], sort=False):
         row = {"step": step, "arms": f"{arm} over {versus}", "problems": SPLITS[str(split)]}
         for how, words in (("own", "own accuracies"), ("equal", "equal accuracies")):
-            held = part.set_index("how").loc[how]
+            held = rows_of(part, how=how).iloc[0].to_dict()
             row[words] = (f"{times(held)}; difference {points(held['value'], sign=True)} "
                           f"({points(held['low'], sign=True)} to {points(held['high'], sign=True)})")
         shown.append(row)

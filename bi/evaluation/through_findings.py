@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from bi.evaluation.findings import SPLITS, Finding, combined, estimate_of, rows_of, sided
@@ -44,12 +47,13 @@ def leads(steps: pd.DataFrame) -> Finding | None:
 
 def at_equal_profiles(profiles: pd.DataFrame) -> Finding | None:
     """Whether bridge's influence before RL is larger than vanilla's when prompts are solved equally often."""
-    rows = rows_of(profiles, arm=ARM, versus=REFERENCE, step=0, metric="influence").set_index(["how", "split"])
+    rows = rows_of(profiles, arm=ARM, versus=REFERENCE, step=0, metric="influence")
     if rows.empty:
         return None
+    known: dict[Any, dict[Any, Any]] = rows.set_index(["how", "split"]).to_dict("index")
     parts, verdicts = [], []
     for split, words in SPLITS.items():
-        own, equal = rows.loc[("own", split)], rows.loc[("equal", split)]
+        own, equal = known["own", split], known["equal", split]
         parts.append(f"{words}: {times(equal)} vanilla's at equal accuracies, {times(own)} at their own")
         verdicts.append(sided(equal["low"], equal["high"]))
     return Finding("; ".join(parts), combined(verdicts))
@@ -65,7 +69,7 @@ def at_equal_tokens(tokens: pd.DataFrame) -> Finding | None:
     return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
 
 
-def times(row: pd.Series) -> str:
+def times(row: Mapping[str, float]) -> str:
     """The first of two means as a multiple of the second, in words."""
     return f"{row['first'] / row['second']:.1f} times" if row["second"] > 0 else "no multiple of"
 
