@@ -18,6 +18,8 @@ from bi.provenance import sidecar
 
 COMMANDS = "commands.csv"
 COURSE = "course.csv"
+EXPERIMENTS = ("probability", "rejection", "passes", "through")
+"""Grids whose tables stand in a folder of their own below the profile's."""
 UNMEASURED = "not measured yet"
 
 
@@ -25,11 +27,14 @@ def read_table(results_dir: str | Path, name: str) -> pd.DataFrame:
     """The table ``name`` of a results folder; ``ValueError`` naming the file and the remedy where it is missing.
 
     A name with a folder, such as ``influence/bias``, stands beside the profile's folder: it belongs to no profile. One
-    that begins with ``models/`` stands in the card of a base model.
+    that begins with ``models/`` stands in the card of a base model, one that begins with one of :data:`EXPERIMENTS` in
+    the profile's folder.
     """
     path = table_path(results_dir, name)
     if not path.is_file():
+        grid = name.partition("/")[0]
         remedy = f"make reproduce PROFILE={Path(results_dir).name}" if "/" not in name else f"git checkout {path}"
+        remedy = f"make reproduce PROFILE={Path(results_dir).name} GRID={grid}" if grid in EXPERIMENTS else remedy
         raise ValueError(f"{path} does not exist; make it with `{remedy}`")
     return pd.read_csv(path)
 
@@ -39,7 +44,7 @@ def table_path(results_dir: str | Path, name: str) -> Path:
     place = Path(results_dir)
     if name.startswith("models/"):
         place = place.parent.parent
-    elif "/" in name:
+    elif "/" in name and name.partition("/")[0] not in EXPERIMENTS:
         place = place.parent
     return place / f"{name}.csv"
 

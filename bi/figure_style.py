@@ -28,9 +28,12 @@ ARM_COLORS = {
     "exploration": "#8a5540",
     "exploitation": "#4d7984",
     "vanilla_tokens": "#9a82f0",
+    "bridge_20": "#a5340a",
+    "bridge_30": "#bb1a66",
     "rejection": "#7206fc",
+    "rejection_bridge": "#92954f",
 }
-ARM_MARKERS = dict(zip(ARM_COLORS, "osD^vPX<>ph", strict=True))
+ARM_MARKERS = dict(zip(ARM_COLORS, "osD^vPX<>pdHh8", strict=True))
 OTHER_COLOR = "#8a8a8a"
 ERROR_COLORS = {"arithmetic": "#d55e00", "look-up": "#418eca", "order": "#7b9d74", "format": "#8a8a8a"}
 ERROR_HATCHES = {"arithmetic": "", "look-up": "//", "order": "..", "format": "xx"}

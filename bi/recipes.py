@@ -125,6 +125,18 @@ class InfluenceRecipe:
 
 
 @dataclass(frozen=True)
+class ThroughRecipe:
+    """Policies on the way through GRPO, one every ``every`` steps (0: none is kept), each measured like an end.
+
+    Accuracy on the test problems with the samples of :class:`EvalRecipe`, influence with ``prompts`` x ``rollouts``.
+    """
+
+    every: int = 0
+    prompts: int = 64
+    rollouts: int = 16
+
+
+@dataclass(frozen=True)
 class StepTestRecipe:
     """Predicted against measured change of accuracy by one optimiser step (:mod:`bi.influence.step_test`).
 
@@ -159,6 +171,29 @@ class EvalRecipe:
 
 
 @dataclass(frozen=True)
+class PassRecipe:
+    """pass@k for large k: ``samples`` completions of each of the first ``problems`` test problems (``GRID=passes``)."""
+
+    problems: int = 100
+    samples: int = 64
+    pass_at: tuple[int, ...] = (1, 4, 16, 64)
+
+
+@dataclass(frozen=True)
+class RejectionRecipe:
+    """Rejection sampling (``GRID=rejection``): SFT rows out of a fine-tuned checkpoint's rollouts.
+
+    ``samples`` completions of each SFT problem; of prompts whose accuracy lies strictly between ``above`` and
+    ``below``, up to ``per_prompt`` different right completions.
+    """
+
+    samples: int = 8
+    above: float = 0.2
+    below: float = 0.8
+    per_prompt: int = 4
+
+
+@dataclass(frozen=True)
 class ModelRecipe:
     """A starting checkpoint and what the paper changes for it (fields of :class:`GRPORecipe`)."""
 
@@ -178,8 +213,11 @@ class Profile:
     sft: SFTRecipe = SFTRecipe()
     grpo: GRPORecipe = GRPORecipe()
     influence: InfluenceRecipe = InfluenceRecipe()
+    through: ThroughRecipe = ThroughRecipe()
     step_test: StepTestRecipe = StepTestRecipe()
     evaluation: EvalRecipe = EvalRecipe()
+    passes: PassRecipe = PassRecipe()
+    rejection: RejectionRecipe = RejectionRecipe()
     arms: tuple[str, ...] = ARMS
     note: str = field(default="", compare=False)
 
@@ -233,9 +271,12 @@ SMOKE = Profile(
         save_every=1,
     ),
     influence=InfluenceRecipe(prompts=8, rollouts=4, bootstrap=200),
+    through=ThroughRecipe(every=1, prompts=8, rollouts=4),
     step_test=StepTestRecipe(train_prompts=16, train_rollouts=4, select_prompts=4, select_rollouts=4, target_prompts=4,
                              predict_rollouts=4, measure_rollouts=4, gains=(0.01,), bootstrap=200),
     evaluation=EvalRecipe(samples=2, pass_at=(1, 2), bootstrap=200),
+    passes=PassRecipe(problems=4, samples=4, pass_at=(1, 4)),
+    rejection=RejectionRecipe(samples=4, above=0.0, below=1.0),
     note="a few minutes; proves the plumbing and claims nothing",
 )
 
@@ -258,6 +299,7 @@ CPU = Profile(
         save_every=20,
     ),
     influence=InfluenceRecipe(prompts=64, rollouts=16),
+    through=ThroughRecipe(every=25),
     note="two cores; real claims on the book-size model",
 )
 

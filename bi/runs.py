@@ -43,10 +43,10 @@ class Run:
         return Path(self.runs) / self.profile
 
     def folder(self, stage: str) -> Path:
-        """Folder of a stage: ``problems`` by seed, ``base`` and ``tables`` by model, all others by arm and seed."""
+        """Folder of a stage: ``problems`` by seed, ``base`` and all ``tables`` by model, others by arm and seed."""
         if stage == "problems":
             return self.top / "problems" / str(self.seed)
-        if stage in ("base", "tables"):
+        if stage == "base" or stage.startswith("tables"):
             return self.top / slug(self.model) / stage
         return self.top / slug(self.model) / self.arm / str(self.seed) / stage
 

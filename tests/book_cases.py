@@ -9,16 +9,20 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import yaml
 from rollout_cases import write_rollouts
+from through_cases import through_tables
 
 from bi.augmentation.anatomy import KINDS
 from bi.course import EXERCISES
+from bi.evaluation.ablation import ablation_table
 from bi.evaluation.before_after import completion_pairs
+from bi.evaluation.lines import SUMS, line_table
 from bi.evaluation.tables import behavior_rows, summary_table
 from bi.evaluation.verdicts import Estimate
 from bi.notebook import read_cells
@@ -91,9 +95,13 @@ def invent_results(folder: Path) -> Path:
                                columns=["arm", "seed", "step", "rollout_accuracy", "frac_reward_zero_std"]),
         "influence": _influence(rng), "anatomy": _anatomy(), "behaviors": behavior_rows(main, _sft_data(main)),
         "completions": completion_pairs(write_rollouts(folder / "runs", profile=PROFILE)),
+        "ablation": ablation_table(counts, resamples=50), "lines": line_table(line_counts(rng), resamples=50),
     }
     for name, table in tables.items():
         write_table(results / f"{name}.csv", table, provenance(PROFILE, SEEDS, "0123456789ab", 12.0, root=ROOT))
+    for name, table in through_tables().items():
+        write_table(results / "through" / f"{name}.csv", table, provenance(PROFILE, SEEDS, "0123456789ab", 12.0,
+                                                                           root=ROOT))
     for name, table in _influence_tables(rng).items():
         write_table(results.parent / "influence" / f"{name}.csv", table, provenance("any", [0], "0123456789ab", 12.0,
                                                                                       root=ROOT))
@@ -117,6 +125,18 @@ def invent_results(folder: Path) -> Path:
     write_table(results.parent / "course.csv", pd.DataFrame([*course, ("make", "course", 0.5, 0.5)], columns=[
         "kind", "item", "cpu_s", "wall_s"]), provenance("any", [], "0123456789ab", 12.0, root=ROOT))
     return results
+
+
+def line_counts(rng: np.random.Generator, arms: tuple[str, ...] = ("vanilla", "bridge")) -> pd.DataFrame:
+    """Counts of lines as the stage ``lines`` leaves them; all problems show all kinds, bridge more of them."""
+    rows = []
+    for arm in arms:
+        kinds = ("plain", "answer", "all") if arm == "vanilla" else ("plain", "subgoal", "reflection", "answer", "all")
+        for seed, stage, split, place, kind in product(SEEDS, ("sft", "rl"), ("id", "ood"), range(6), kinds):
+            lines = 0 if kind == "answer" else int(rng.integers(2, 6))
+            rows.append((arm, seed, stage, split, f"p{place}", kind, 4, lines, lines, lines // 2, 5 * lines + 2,
+                         rng.uniform(1, 3), rng.uniform(1, 3)))
+    return pd.DataFrame(rows, columns=["arm", "seed", "stage", "split", "problem_id", "kind", *SUMS])
 
 
 def _counts(cell: tuple[str, str, str], accuracy: float, seed: int, rng: np.random.Generator,

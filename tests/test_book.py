@@ -22,6 +22,7 @@ from bi_book import equations, offline, provenance, sources, theme_options
 from bi_book.figures import dark_name
 from docutils import nodes
 
+from bi.evaluation.claims import CLAIMS
 from bi.tasks.gsm8k import read_gsm8k
 
 BY_NAME = {page.name: page for page in pages()}
@@ -31,6 +32,7 @@ RESULTS = ("book/index", "notebooks/two_arms", "notebooks/own_data", "book/evide
            "notebooks/measured", "notebooks/two_kinds", "notebooks/problems_as_graphs",
            "notebooks/measuring_influence", "notebooks/step_test", "notebooks/fine_tuning_to_grpo",
            "notebooks/rollout_accuracy", "book/glossary", "notebooks/base_model", "notebooks/recipe",
+           "notebooks/ablation", "notebooks/through_training", "notebooks/behaviours_measured",
            "book/use/your-checkpoint", "notebooks/your_gpu", "book/use/your-cluster", "book/related")
 DIRECTIVE = r"^(?P<fence>`{3,}|:{3,})\{%s\} *(?P<argument>\S*)[^\n]*\n(?P<body>.*?)^(?P=fence) *$"
 
@@ -327,6 +329,12 @@ def test_a_command_that_fails_is_not_recorded(tmp_path: Path, monkeypatch: pytes
 
 
 # exercises
+
+
+def test_the_page_of_verdicts_shows_every_claim_and_nothing_else() -> None:
+    text = BY_NAME["book/evidence/did-not-reproduce"].text
+    for kind in ("claim", "test", "seen", "verdict", "refuted"):
+        assert sorted(re.findall(rf"::{kind}_(\w+):s`", text)) == sorted(claim.key for claim in CLAIMS), kind
 
 
 def test_the_graphs_of_the_exercise_are_those_of_its_solution() -> None:

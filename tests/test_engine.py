@@ -25,7 +25,7 @@ from workflow.plan import Estimate, Job, describe, read_estimate, read_plan
 from workflow.progress import Progress
 from workflow.publish import publish, publish_headline
 from workflow.snake import Snake
-from workflow.stages import ROOT, STAGES, Grid, make_grid
+from workflow.stages import GRIDS, ROOT, STAGES, Grid, make_grid
 
 # --- plan and progress -----------------------------------------------------------------------------------------------
 
@@ -152,10 +152,31 @@ def _state(pid):
 def test_the_grid_has_every_cell_once():
     grid = make_grid("cpu")
     counts = Counter(stage for stage, _ in grid.jobs())
-    assert counts == {"problems": 3, "base": 1, "sft": 6, "measure": 6, "grpo": 6, "evaluate": 6, "tables": 1}
+    assert counts == {"problems": 3, "base": 1, "sft": 6, "measure": 6, "grpo": 6, "evaluate": 6, "lines": 6,
+                      "tables": 1}
     assert set(grid.arms) < set(make_grid("cpu", "full").arms)
-    folders = [run.folder(stage) for stage, run in make_grid("paper", "full").jobs()]
-    assert len(set(folders)) == len(folders)
+    for name in GRIDS:
+        folders = [STAGES[stage].folder(run) for stage, run in make_grid("paper", name).jobs()]
+        assert len(set(folders)) == len(folders)
+
+
+def test_grids_share_their_cells_and_keep_their_tables_apart():
+    tables = {name: make_grid("cpu", name).jobs()[-1] for name in GRIDS}
+    folders = {name: STAGES[stage].folder(run) for name, (stage, run) in tables.items()}
+    assert folders["main"] == folders["full"] and len(set(folders.values())) == 5
+    assert [make_grid("cpu", name).results for name in GRIDS] == ["", "", "probability", "rejection", "passes",
+                                                                "through"]
+    bridge = {name: {STAGES[stage].folder(run) for stage, run in make_grid("cpu", name).jobs() if stage == "grpo"}
+              for name in GRIDS}
+    assert len(bridge["main"] & bridge["probability"]) == 6 and bridge["passes"] == bridge["through"] == bridge["main"]
+
+
+def test_arms_of_rollouts_are_selected_and_all_others_drawn():
+    jobs = make_grid("smoke", "rejection").jobs()
+    assert {run.arm for stage, run in jobs if stage == "select"} == {"rejection", "rejection_bridge"}
+    assert {run.arm for stage, run in jobs if stage == "sft"} == {"vanilla", "bridge"}
+    select = next(run for stage, run in jobs if stage == "select")
+    assert STAGES["select"].folder(select) == select.sft_model.parent
 
 
 def test_bad_names_are_told_with_the_good_ones():

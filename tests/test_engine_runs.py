@@ -34,6 +34,7 @@ BODIES = {
               "values = [(cell.folder(st) / 'a.txt').read_text() for cell in cells for st in stages]\n"
               "write_table(run.folder('tables') / 'main.csv', pd.DataFrame({'value': values}), {})",
 }
+OTHER = "(run.folder('{stage}') / 'a.txt').write_text(run.arm)"
 DRIVE = "import sys; from workflow.run import *; g = make_grid('smoke'); s = Snake(g, RUNS, 2, 0, None)\n" \
         "with drive(s.folder) as d: run_grid(s, d); publish(g, ROOT, Path('runs'), ROOT / 'results' / 'smoke')"
 DEFAULTS = {"seed": 0, "arms": ["vanilla"]}
@@ -47,7 +48,8 @@ def repository(tmp_path):
     for name, stage in STAGES.items():
         cell = "\n".join(f"{p} = {DEFAULTS.get(p, '')!r}" for p in stage.parameters)
         given = "".join(f"{p}={p}, " for p in stage.parameters if p not in ("runs", "arms"))
-        write_notebook(stage.notebook(tmp_path), cell, HEAD.format(arguments=given), BODIES[name])
+        body = BODIES.get(stage.file or name, OTHER.format(stage=name))
+        write_notebook(stage.notebook(tmp_path), cell, HEAD.format(arguments=given), body)
     (tmp_path / "models" / "tiny-base").mkdir(parents=True)
     return tmp_path
 

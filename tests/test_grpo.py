@@ -269,6 +269,31 @@ def test_a_run_killed_in_a_step_continues_with_the_same_bits(base, uninterrupted
     same_run(uninterrupted, train_grpo(base, ROWS, RECIPE, 0, tmp_path / "run", progress=False))
 
 
+@pytest.mark.parametrize("step", [0, 3, 5])
+def test_a_policy_kept_on_the_way_is_the_end_of_a_shorter_run(base, uninterrupted, tmp_path, monkeypatch, step):
+    """Kept policies change nothing, are those of runs that end there, and survive a kill (at ``step``; 0: none)."""
+    log = checkpoints.RunCallbacks.log
+
+    def log_and_die(self, logs, start_time=None):
+        log(self, logs, start_time)
+        if self.state.global_step == step:
+            raise Killed
+
+    if step:
+        monkeypatch.setattr(checkpoints.RunCallbacks, "log", log_and_die)
+        with pytest.raises(Killed):
+            train_grpo(base, ROWS, RECIPE, 0, tmp_path / "run", keep_every=2, progress=False)
+        monkeypatch.setattr(checkpoints.RunCallbacks, "log", log)
+    run = train_grpo(base, ROWS, RECIPE, 0, tmp_path / "run", keep_every=2, progress=False)
+    same_run(uninterrupted, run)
+    kept = [checkpoints.kept_policy(run, n) for n in (2, 4)]
+    assert sorted((run / checkpoints.KEPT).iterdir()) == kept
+    for n, policy in zip((2, 4), kept, strict=True):
+        shorter = train_grpo(base, ROWS, dataclasses.replace(RECIPE, steps=n), 0, tmp_path / f"to-{n}", progress=False)
+        assert (shorter / "model.safetensors").read_bytes() == (policy / "model.safetensors").read_bytes()
+        load_policy(policy)
+
+
 KILLED_RUN = """
 import sys
 sys.path.insert(0, {tests!r})

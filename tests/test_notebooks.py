@@ -11,7 +11,7 @@ from bi.notebook import NotebookError, check_parameters, parameters_of, run_note
 from bi.recipes import SMOKE
 from workflow.keys import recipe_values, stage_key
 from workflow.sources import closure, code_digest, meaning
-from workflow.stages import ROOT, STAGES, check_notebooks, make_grid
+from workflow.stages import GRIDS, ROOT, STAGES, check_notebooks, make_grid
 
 # --- parameters of notebooks -----------------------------------------------------------------------------------------
 
@@ -43,7 +43,7 @@ def test_what_is_no_notebook_is_named(tmp_path):
 
 @pytest.mark.parametrize("profile", ["smoke", "cpu", "gpu", "paper"])
 def test_every_job_of_every_profile_fits_its_notebook(profile):
-    for name in ("main", "full"):
+    for name in GRIDS:
         check_notebooks(make_grid(profile, name))
 
 
@@ -157,10 +157,14 @@ def test_markdown_and_magic_lines_are_no_code(tmp_path):
 
 
 @pytest.mark.parametrize(("change", "stages"), [
-    ({"sft": replace(SMOKE.sft, epochs=9)}, {"sft"}),
-    ({"grpo": replace(SMOKE.grpo, steps=9)}, {"grpo"}),
+    ({"sft": replace(SMOKE.sft, epochs=9)}, {"sft", "select"}),
+    ({"grpo": replace(SMOKE.grpo, steps=9)}, {"grpo", "through"}),
     ({"influence": replace(SMOKE.influence, bootstrap=9)}, {"measure"}),
     ({"rates": replace(SMOKE.rates, reflection=0.9)}, {"sft"}),
+    ({"rejection": replace(SMOKE.rejection, samples=9)}, {"select"}),
+    ({"passes": replace(SMOKE.passes, problems=9)}, {"passes"}),
+    ({"through": replace(SMOKE.through, rollouts=3)}, {"through"}),
+    ({"through": replace(SMOKE.through, every=2)}, {"grpo", "through"}),
     ({"note": "other words"}, set()),
 ])
 def test_a_changed_recipe_reruns_the_stages_that_read_it(change, stages):

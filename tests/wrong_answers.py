@@ -41,6 +41,7 @@ import measuring_influence as measuring  # noqa: E402
 import own_data  # noqa: E402
 import per_step_influence as one_step  # noqa: E402
 import problems_as_graphs as graphs  # noqa: E402
+import through_training  # noqa: E402
 from two_kinds import PHRASES, InterimResult  # noqa: E402
 
 # orders
@@ -283,6 +284,59 @@ class Illiterate(InterimResult):
 
 
 # arms, steps, intervals
+
+
+def logit(alpha: float) -> float:
+    return math.log(alpha / (1 - alpha))
+
+
+def cost_of(cost: Callable[..., float]) -> Callable[..., float]:
+    def expected_cost(p: np.ndarray, temperature: float) -> float:
+        q = p ** (1 / temperature)
+        return float(cost(p, q / q.sum()))
+    return expected_cost
+
+
+def split_by(shares: bool = True, swap: bool = False, mean: bool = True, sign: int = 1, between: int = 1,
+             absent: bool = False) -> Callable[..., tuple[float, float]]:
+    """Both parts of a change of a mean, with a mistake. ``absent``: kinds that an end lacks have the value 0 there."""
+    def split_entropy(before: Any, after: Any) -> tuple[float, float]:
+        totals = [sum(n for n, _ in end.values()) if shares else 1 for end in (before, after)]
+        parts = [0.0, 0.0]
+        for kind in {**before, **after}:
+            other = (0, 0.0) if absent else (0, {**before, **after}[kind][1])
+            (n, value), (n_after, value_after) = before.get(kind, other), after.get(kind, other)
+            share, share_after = n / totals[0], n_after / totals[1]
+            parts[0] += between * (share_after - share) * ((value + value_after) / 2 if mean else value)
+            parts[1] += (value_after - value) * ((share + share_after) / 2 if mean else share_after)
+        found = (sign * parts[0], sign * parts[1])
+        return found[::-1] if swap else found
+    return split_entropy
+
+
+def with_pull(pull: Callable[[float], float]) -> Callable[..., float]:
+    return lambda start, end, given: through_training.steps_needed(start, end, pull(given))
+
+
+def within(run: list[tuple[int, float]], budget: float) -> float:
+    return [accuracy for tokens, accuracy in run if tokens <= budget][-1]
+
+
+def beyond(run: list[tuple[int, float]], budget: float) -> float:
+    """The first policy that has spent the budget, or more."""
+    return next(accuracy for tokens, accuracy in run if tokens >= budget)
+
+
+def interpolated(run: list[tuple[int, float]], budget: float) -> float:
+    return float(np.interp(budget, *zip(*run, strict=True)))
+
+
+def equal_tokens(at: Callable[..., float] = within, gains: bool = True, sign: int = 1) -> Callable[..., float]:
+    def gain_at_equal_tokens(first: list[tuple[int, float]], second: list[tuple[int, float]]) -> float:
+        budget = min(first[-1][0], second[-1][0])
+        ends = [at(run, budget) - (run[0][1] if gains else 0) for run in (first, second)]
+        return sign * (ends[0] - ends[1])
+    return gain_at_equal_tokens
 
 
 def lucky(reduce: str = "mean", sign: int = 1, keys: tuple[str, ...] = ("arm", "stage", "split"),

@@ -111,7 +111,7 @@ def _top(run: Run) -> Path:
 
 
 def _folder(run: Run, stage: str) -> Path:
-    return ROOT / run.folder(stage)
+    return ROOT / STAGES[stage].folder(run)
 
 
 def _parser() -> argparse.ArgumentParser:

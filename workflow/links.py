@@ -16,6 +16,7 @@ from bi.files import atomic_write
 
 LINKING = {"a": "href", "link": "href", "img": "src", "script": "src", "source": "src", "iframe": "src"}
 NOT_FOLLOWED = ("mailto", "data", "javascript")
+TEMPLATE = "webpack-macros.html"  # what the theme's own pages are made from, left by it beside its scripts
 
 
 @dataclass
@@ -64,7 +65,8 @@ def read_links(page: Path) -> PageLinks:
 
 def check_links(folder: Path) -> Report:
     """Check every HTML page below ``folder``; raises ``ValueError`` if there is none."""
-    pages = {path.resolve(): read_links(path) for path in sorted(folder.rglob("*.html"))}
+    pages = {path.resolve(): read_links(path) for path in sorted(folder.rglob("*.html"))
+             if not path.name.endswith(TEMPLATE)}
     if not pages:
         raise ValueError(f"{folder} holds no HTML pages; build the book first with `make book`")
     root, broken, external, checked = folder.resolve(), [], {}, 0

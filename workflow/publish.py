@@ -9,7 +9,7 @@ from pathlib import Path
 from bi.files import atomic_write
 from bi.provenance import sidecar, write_json
 from bi.runs import TIMING, Run
-from workflow.stages import Grid
+from workflow.stages import STAGES, Grid
 
 TIMINGS = "timings.json"
 HEADLINE = "accuracy.png"
@@ -18,13 +18,14 @@ HEADLINE = "accuracy.png"
 def publish(grid: Grid, root: Path, runs: Path, results: Path) -> list[Path]:
     """Copy the tables of every model to ``results`` and return those that changed.
 
-    The first model's tables are ``results/*.csv``, those of a further one ``results/<model>/*.csv``. Each comes with
-    its provenance, which goes first; ``timings.json`` holds wall time and peak memory of every job.
+    The first model's tables are ``results/*.csv``, those of a further one ``results/<model>/*.csv``, and a grid with
+    tables of its own has a folder of its name for them, which no other grid touches. Each table comes with its
+    provenance, which goes first; ``timings.json`` holds wall time and peak memory of every job of the profile's grid.
     """
     changed = []
     for number, (folder, name) in enumerate(grid.models.items()):
-        place = results / folder if number else results
-        made = sorted((root / Run(grid.profile.name, name, runs=str(runs)).folder("tables")).glob("*.csv"))
+        place = (results / folder if number else results) / grid.results
+        made = sorted((root / Run(grid.profile.name, name, runs=str(runs)).folder(grid.plan.tables)).glob("*.csv"))
         for table in made:
             _copy(sidecar(table), sidecar(place / table.name))
             changed += [place / table.name] if _copy(table, place / table.name) else []
@@ -32,7 +33,7 @@ def publish(grid: Grid, root: Path, runs: Path, results: Path) -> list[Path]:
             old.unlink()
             sidecar(old).unlink(missing_ok=True)
     timings = read_timings(grid, root, runs)
-    if timings and _differs(results / TIMINGS, timings):
+    if timings and not grid.results and _differs(results / TIMINGS, timings):
         write_json(results / TIMINGS, timings)
     return changed
 
@@ -50,7 +51,7 @@ def publish_headline(figures: Path, results: Path) -> Path:
 def read_timings(grid: Grid, root: Path, runs: Path) -> list[dict[str, object]]:
     """Timing records of all jobs that have run, in the order of the grid."""
     cells = [(stage, replace(run, runs=str(runs))) for stage, run in grid.jobs()]
-    files = [root / run.folder(stage) / TIMING for stage, run in cells]
+    files = [root / STAGES[stage].folder(run) / TIMING for stage, run in cells]
     return [json.loads(path.read_text(encoding="utf-8")) for path in files if path.is_file()]
 
 

@@ -10,22 +10,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bi.augmentation.arm import DRAWN_ARMS, GRID_ARMS
+from bi.augmentation.arm import ARM_TABLE, GRID_ARMS, PROBABILITY_ARMS, REJECTION_ARMS
 from bi.notebook import check_parameters
 from bi.recipes import Profile, get_profile
 from bi.runs import Run, slug
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = "notebooks/grid"
-GRIDS = ("main", "full")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One notebook of the grid; ``parameters`` are those of its parameters cell, filled in from a :class:`Run`."""
+    """One notebook of the grid; ``parameters`` are those of its parameters cell, filled in from a :class:`Run`.
+
+    ``file`` and ``place``: the notebook and the folder, where they are not called like the stage.
+    """
 
     name: str
     parameters: tuple[str, ...]
+    file: str = ""
+    place: str = ""
 
     @property
     def uses_model(self) -> bool:
@@ -34,15 +38,20 @@ class Stage:
 
     def notebook(self, root: Path = ROOT) -> Path:
         """The notebook of the stage."""
-        return root / NOTEBOOKS / f"{self.name}.ipynb"
+        return root / NOTEBOOKS / f"{self.file or self.name}.ipynb"
+
+    def folder(self, run: Run) -> Path:
+        """The folder that the stage owns."""
+        return run.folder(self.place or self.name)
 
     def arguments(self, run: Run, arms: tuple[str, ...]) -> dict[str, Any]:
         """Parameters of the notebook for ``run``; ``arms`` are all arms of the grid."""
-        known = {**dataclasses.asdict(run), "arms": list(arms)}
+        known = {**dataclasses.asdict(run), "arms": list(arms), "stage": self.name}
         return {name: known[name] for name in self.parameters}
 
 
 CELL = ("profile", "model", "arm", "seed", "runs")
+TABLES = ("profile", "model", "arms", "runs", "stage")
 STAGES = {
     stage.name: stage
     for stage in (
@@ -52,22 +61,67 @@ STAGES = {
         Stage("measure", CELL),
         Stage("grpo", CELL),
         Stage("evaluate", CELL),
-        Stage("tables", ("profile", "model", "arms", "runs")),
+        Stage("select", CELL, place="sft"),
+        Stage("lines", CELL),
+        Stage("passes", CELL),
+        Stage("through", CELL),
+        Stage("tables", TABLES),
+        Stage("tables_probability", TABLES, file="tables"),
+        Stage("tables_rejection", TABLES, file="tables"),
+        Stage("tables_passes", TABLES),
+        Stage("tables_through", TABLES),
     )
+}
+AROUND_RL = ("measure", "grpo", "evaluate", "lines")
+
+
+@dataclass(frozen=True)
+class GridPlan:
+    """What a grid runs: its ``arms`` (none: those of the profile), stages of a cell behind SFT, and its tables.
+
+    The tables of ``main`` and ``full`` are the profile's; every other grid has tables of its own, published in a folder
+    of its name, and shares the cells of its arms with the others.
+    """
+
+    meaning: str
+    arms: tuple[str, ...] = ()
+    cells: tuple[str, ...] = AROUND_RL
+    tables: str = "tables"
+
+
+GRIDS = {
+    "main": GridPlan("the profile's arms"),
+    "full": GridPlan("every arm that is drawn at the recipe's rates", GRID_ARMS),
+    "probability": GridPlan("bridge with other chances of a reflection", PROBABILITY_ARMS, tables="tables_probability"),
+    "rejection": GridPlan("SFT on right rollouts of prompts of medium accuracy", REJECTION_ARMS,
+                          tables="tables_rejection"),
+    "passes": GridPlan("many samples a problem, for pass@k", cells=("grpo", "passes"), tables="tables_passes"),
+    "through": GridPlan("accuracy, influence and tokens through RL", cells=("measure", "grpo", "evaluate", "through"),
+                        tables="tables_through"),
 }
 
 
 @dataclass(frozen=True)
 class Grid:
-    """All cells of one reproduction: a profile and its arms (``full``: every arm that is drawn)."""
+    """All cells of one reproduction: a profile, and which of :data:`GRIDS`."""
 
     profile: Profile
     name: str = "main"
 
     @property
+    def plan(self) -> GridPlan:
+        """What this grid runs."""
+        return GRIDS[self.name]
+
+    @property
     def arms(self) -> tuple[str, ...]:
         """Arms of the grid, each once."""
-        return self.profile.arms if self.name == "main" else GRID_ARMS
+        return self.plan.arms or self.profile.arms
+
+    @property
+    def results(self) -> str:
+        """Folder of its tables below the profile's results; empty for the profile's own."""
+        return self.plan.tables.removeprefix("tables").removeprefix("_")
 
     @property
     def models(self) -> dict[str, str]:
@@ -80,8 +134,9 @@ class Grid:
         jobs = [("problems", Run(name, seed=seed)) for seed in seeds]
         jobs += [("base", Run(name, model, seed=seeds[0])) for model in models]
         cells = [Run(name, model, arm, seed) for model in models for seed in seeds for arm in self.arms]
-        jobs += [(stage, run) for stage in ("sft", "measure", "grpo", "evaluate") for run in cells]
-        return jobs + [("tables", Run(name, model)) for model in models]
+        jobs += [("select" if ARM_TABLE[run.arm].from_rollouts else "sft", run) for run in cells]
+        jobs += [(stage, run) for stage in self.plan.cells for run in cells]
+        return jobs + [(self.plan.tables, Run(name, model)) for model in models]
 
 
 def make_grid(profile: str, name: str = "main") -> Grid:
@@ -89,9 +144,9 @@ def make_grid(profile: str, name: str = "main") -> Grid:
     if name not in GRIDS:
         raise ValueError(f"unknown grid {name!r}; choose one of {', '.join(GRIDS)}")
     grid = Grid(get_profile(profile), name)
-    unknown = [arm for arm in grid.arms if arm not in DRAWN_ARMS]
+    unknown = [arm for arm in grid.arms if arm not in ARM_TABLE]
     if unknown:
-        known = ", ".join(DRAWN_ARMS)
+        known = ", ".join(ARM_TABLE)
         raise ValueError(f"profile {profile!r} has unknown arms {', '.join(unknown)}; choose from {known}")
     return grid
 

@@ -30,7 +30,8 @@ class Arm:
     ``behaviors``: those that it injects, at the rates of the recipe. ``premise_orders`` and ``step_orders``: rows a
     problem, each with another order of the question's premises, or of the answer's steps. ``tokens_of``: the arm whose
     completion tokens it matches with further problems. ``same_as``: the arm that it is by another name.
-    ``from_rollouts``: its rows come from a checkpoint's rollouts (``bi select``), not from the generator.
+    ``reflection``: its rate of reflection, in place of the recipe's. ``rollouts_of``: the arm whose fine-tuned
+    checkpoint's rollouts its rows come from (``bi select``), not from the generator.
     """
 
     name: str
@@ -40,7 +41,13 @@ class Arm:
     step_orders: int = 1
     tokens_of: str = ""
     same_as: str = ""
-    from_rollouts: bool = False
+    reflection: float | None = None
+    rollouts_of: str = ""
+
+    @property
+    def from_rollouts(self) -> bool:
+        """Whether its rows come from a checkpoint's rollouts."""
+        return bool(self.rollouts_of)
 
     @property
     def copies(self) -> int:
@@ -49,8 +56,9 @@ class Arm:
 
     def rates(self, rates: BehaviorRates) -> BehaviorRates:
         """The rates that this arm uses out of the full ``rates``: 0 for behaviours that it does not inject."""
-        return dataclasses.replace(NO_BEHAVIOR, redundant=rates.redundant, strict=rates.strict,
-                                   **{name: getattr(rates, name) for name in self.behaviors})
+        used = {name: getattr(rates, name) for name in self.behaviors}
+        used |= {} if self.reflection is None else {"reflection": self.reflection}
+        return dataclasses.replace(NO_BEHAVIOR, redundant=rates.redundant, strict=rates.strict, **used)
 
     def variants(self, problem: Problem, seed: int) -> Iterator[tuple[Problem, Trace]]:
         """``copies`` pairs of a question and a plain chain of thought; the first one is that of every other arm.
@@ -83,13 +91,21 @@ ARM_TABLE: dict[str, Arm] = {
         Arm("exploration", "reflection, the exploring behaviour", ("reflection",), same_as="reflection"),
         Arm("exploitation", "the two exploiting behaviours, analysis and subgoals", ("analysis", "subgoal")),
         Arm("vanilla_tokens", "vanilla on more problems, as many completion tokens as bridge", tokens_of="bridge"),
-        Arm("rejection", "right rollouts of a checkpoint on prompts that it solves sometimes", from_rollouts=True),
+        Arm("bridge_20", "bridge with the chance of a reflection at 0.2", BEHAVIORS, reflection=0.2),
+        Arm("bridge_30", "bridge with the chance of a reflection at 0.3", BEHAVIORS, reflection=0.3),
+        Arm("rejection", "right rollouts of a vanilla checkpoint on prompts that it solves sometimes",
+            rollouts_of="vanilla"),
+        Arm("rejection_bridge", "the same of a bridge checkpoint", rollouts_of="bridge"),
     )
 }
 DRAWN_ARMS = tuple(name for name, arm in ARM_TABLE.items() if not arm.from_rollouts)
 """Arms whose rows the generator makes."""
-GRID_ARMS = tuple(name for name in DRAWN_ARMS if not ARM_TABLE[name].same_as)
-"""Arms of the full grid: those that are drawn, each once."""
+GRID_ARMS = tuple(name for name in DRAWN_ARMS if not ARM_TABLE[name].same_as and ARM_TABLE[name].reflection is None)
+"""Arms of the full grid: those that are drawn at the recipe's rates, each once."""
+PROBABILITY_ARMS = ("vanilla", "exploitation", "bridge", "bridge_20", "bridge_30")
+"""Arms by rising chance of a reflection: none at all, then 0, 0.1 (the recipe's), 0.2 and 0.3 beside the other two."""
+REJECTION_ARMS = ("vanilla", "bridge", "rejection", "rejection_bridge")
+"""Arms made of rollouts, without and with the behaviours, beside those whose checkpoints made the rollouts."""
 
 
 def get_arm(name: str) -> Arm:

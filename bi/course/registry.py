@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from bi.course import (
+    certainty,
     choosing,
     comparing,
     contrast,
@@ -14,11 +15,13 @@ from bi.course import (
     informative,
     injection,
     luck,
+    many_arms,
     noise,
     notes,
     orders,
     outcomes,
     reweighting,
+    saturation,
 )
 from bi.course.exercise import Attempt, Exercise, Verdict, Wrong
 
@@ -33,7 +36,10 @@ EXERCISES: tuple[Exercise, ...] = (
     *injection.EXERCISES,
     *choosing.EXERCISES,
     *outcomes.EXERCISES,
+    *many_arms.EXERCISES,
     *reweighting.EXERCISES,
+    *saturation.EXERCISES,
+    *certainty.EXERCISES,
     *comparing.EXERCISES,
     *notes.EXERCISES,
 )

@@ -43,9 +43,9 @@ def prompt_rows(rollouts: pd.DataFrame, wording: str) -> list[dict[str, Any]]:
 
 
 def completion_rows(
-    rollouts: pd.DataFrame, wording: str, per_prompt: int = 1, *, strict: bool = False
+    rollouts: pd.DataFrame, wording: str, per_prompt: int = 1, *, strict: bool = False, arm: str = ARM
 ) -> list[dict[str, Any]]:
-    """SFT rows of the arm ``rejection``: up to ``per_prompt`` different right completions of each prompt.
+    """SFT rows of ``arm``: up to ``per_prompt`` different right completions of each prompt.
 
     Right is an answer that is right and in the right format; ``strict`` asks for every step as well. The first ones by
     sample number are taken. Columns as in :func:`bi.augmentation.arms.build_rows`. Raises ``ValueError`` when there is
@@ -60,7 +60,7 @@ def completion_rows(
     kept = texts.groupby("problem_id", sort=False).head(per_prompt).sort_index()
     if kept.empty:
         raise ValueError("no completion is right" + (" in every step" if strict else "") + "; sample more of them")
-    return [_completion_row(row, wording) for row in kept.to_dict("records")]
+    return [_completion_row(row, wording, arm) for row in kept.to_dict("records")]
 
 
 def _prompt_columns(row: dict[Any, Any], wording: str) -> dict[str, Any]:
@@ -69,9 +69,9 @@ def _prompt_columns(row: dict[Any, Any], wording: str) -> dict[str, Any]:
             "prompt": row["prompt"], "answer": str(problem.answer), "n_ops": problem.n_ops}
 
 
-def _completion_row(row: dict[Any, Any], wording: str) -> dict[str, Any]:
+def _completion_row(row: dict[Any, Any], wording: str, arm: str) -> dict[str, Any]:
     columns = _prompt_columns(row, wording)
-    return {"id": f"{ARM}-{row['problem_id']}-{row['sample']}", "problem_id": row["problem_id"],
-            "task": columns["task"], "arm": ARM, "wording": wording, "prompt": row["prompt"],
+    return {"id": f"{arm}-{row['problem_id']}-{row['sample']}", "problem_id": row["problem_id"],
+            "task": columns["task"], "arm": arm, "wording": wording, "prompt": row["prompt"],
             "completion": row["completion"], "answer": columns["answer"], "n_ops": columns["n_ops"],
             **{f"n_{name}": int(row[f"n_{name}"]) for name in BEHAVIORS}}

@@ -21,14 +21,16 @@ import pandas as pd
 import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_callback import PrinterCallback, TrainerCallback, TrainerControl, TrainerState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.training_args import TrainingArguments
 
 from bi.files import atomic_folder, atomic_write, require_space
 from bi.progress import Progress
 
 MARKER = "checkpoint_complete"
 COMPLETE = "complete.json"
+KEPT = "policies"
 # How libraries that do not pass the system's error number on say that a write was cut short: safetensors, quotas, torch
 FULL_SIGNS = ("No space left", "quota exceeded", "unexpected pos")
 WRITE_SIGNS = ("PytorchStreamWriter", "inline_container", "file write failed")
@@ -80,6 +82,35 @@ class RunCallbacks:
             for other in checkpoints(folder.parent):
                 if other != folder:
                     shutil.rmtree(other)
+
+
+class KeepPolicies(TrainerCallback):
+    """Keep the policy after every ``every`` optimiser steps, but the last, in ``<work>/policies/step-<n>``.
+
+    ``work`` is the run's folder, which :func:`publish` makes the finished one. A resumed run writes the same bits
+    again.
+    """
+
+    def __init__(self, work: Path, every: int, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.work, self.every, self.tokenizer = work, every, tokenizer
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Write the policy aside, then rename."""
+        step = state.global_step
+        if step % self.every or step >= state.max_steps or not args.should_save:
+            return
+        folder = kept_policy(self.work, step)
+        shutil.rmtree(folder, ignore_errors=True)
+        with atomic_folder(folder) as place:
+            kwargs["model"].save_pretrained(place)
+            self.tokenizer.save_pretrained(place)
+
+
+def kept_policy(model: Path, step: int) -> Path:
+    """Where :class:`KeepPolicies` leaves the policy after ``step`` of the run that made, or is making, ``model``."""
+    return model / KEPT / f"step-{step:05d}"
 
 
 def checkpoints(work: Path) -> list[Path]:
@@ -136,7 +167,11 @@ def publish(
     tables: Mapping[str, pd.DataFrame],
     identity: Mapping[str, Any],
 ) -> None:
-    """Write model, tokenizer, ``tables`` (CSV by file name), ``complete.json``; ``out`` appears when all is there."""
+    """Write model, tokenizer, ``tables`` (CSV by file name), ``complete.json``, and the policies that were kept.
+
+    ``out`` appears when all is there.
+    """
+    work = out.with_name(out.name + ".partial")
     model.config.use_cache = True  # trainers switch it off in the config that they share with the model
     with atomic_folder(out) as folder:
         model.save_pretrained(folder)
@@ -145,7 +180,9 @@ def publish(
             table.to_csv(folder / name, index=False, lineterminator="\n")
         with atomic_write(folder / COMPLETE) as handle:
             json.dump(dict(identity), handle, indent=1, sort_keys=True)
-    shutil.rmtree(out.with_name(out.name + ".partial"), ignore_errors=True)
+        if (work / KEPT).is_dir():
+            shutil.copytree(work / KEPT, folder / KEPT)  # a copy: killed before the renaming, the run needs them again
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def _is_full(error: Exception, where: Path) -> bool:

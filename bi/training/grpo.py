@@ -23,7 +23,14 @@ from trl import GRPOConfig
 from bi.progress import Progress
 from bi.recipes import GRPORecipe, digest
 from bi.streams import stream
-from bi.training.checkpoints import clear_disk_errors, last_complete, open_run, publish, require_training_space
+from bi.training.checkpoints import (
+    KeepPolicies,
+    clear_disk_errors,
+    last_complete,
+    open_run,
+    publish,
+    require_training_space,
+)
 from bi.training.grpo_trainer import RolloutGRPOTrainer
 from bi.training.policy import (
     Policy,
@@ -130,13 +137,15 @@ def train_grpo(
     out: str | os.PathLike[str],
     wording: str | None = None,
     *,
+    keep_every: int = 0,
     progress: bool = True,
 ) -> Path:
     """Train the policy at ``policy_path`` on the prompts of ``rows`` and return the folder ``out``.
 
     ``rows`` have ``problem_id``, ``prompt`` and ``wording`` (or all of them the given one). ``out`` becomes a Hugging
     Face folder with ``history.csv`` (one row a step), ``rollout_accuracy.csv`` (step, problem_id, n, correct),
-    ``timings.csv`` (wall times, which differ from run to run) and, written last, ``complete.json``. A killed run
+    ``timings.csv`` (wall times, which differ from run to run) and, written last, ``complete.json``. With ``keep_every``
+    the policies on the way stay too (:func:`bi.training.checkpoints.kept_policy`), every so many steps. A killed run
     continues from its last complete checkpoint with the same bits as one that was not killed (one CPU thread). Raises
     ``ValueError`` for bad rows, recipes or models before training, ``OSError`` for a full disk, ``FloatingPointError``
     if the loss is not finite. In the history, ``truncated`` is the share of completions without an end, ``masked`` the
@@ -163,6 +172,8 @@ def train_grpo(
     with clear_disk_errors(work):
         require_training_space(work, policy.model)
         resume = last_complete(work)
+        if keep_every:
+            trainer.add_callback(KeepPolicies(work, keep_every, policy.tokenizer))
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if args.should_save:
             publish(out, policy.model, policy.tokenizer, tables(trainer), identity)

@@ -24,7 +24,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
 
-from bi.chapter import table_path
+from bi.chapter import EXPERIMENTS, table_path
 
 LOGGER = logging.getLogger(__name__)
 NEEDED = ("profile", "seeds", "recipe", "commit", "hardware", "libraries", "wall_s")
@@ -65,9 +65,10 @@ def place_of(results: Path, table: str) -> Path:
 
 
 def tables_beside(results: Path) -> list[str]:
-    """Names of all tables that have a record and belong to no profile."""
+    """Names of all tables that have a record and do not stand in the profile's folder itself."""
     places = [(results.parent, "influence/*"), (results.parent, "benchmarks/*"),
               (results.parent, "sweep/*/*"), (results.parent.parent, "models/*/*")]
+    places += [(results, f"{name}/*") for name in EXPERIMENTS]
     return [path.relative_to(root).as_posix().removesuffix(RECORD)
             for root, pattern in places for path in sorted(root.glob(pattern + RECORD))]
 
@@ -292,7 +293,9 @@ def copy_tables(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     """Register nodes, directives and the copy."""
     for node, visit in ((provenance_box, visit_box_html), (sidecar_table, visit_table_html)):
-        app.add_node(node, html=(visit, None), latex=(visit_plain, None), text=(visit_plain, None))
+        # one long page is named apart: some extension does, and then Sphinx takes no handler of html for it
+        app.add_node(node, html=(visit, None), singlehtml=(visit, None), latex=(visit_plain, None),
+                     text=(visit_plain, None))
     app.add_directive("provenance", Provenance)
     app.add_directive("sidecars", Sidecars)
     app.connect("build-finished", copy_tables)

@@ -1,0 +1,249 @@
+"""Every claim that this book puts to the test: what decides it, in which table, and what would refute it.
+
+The one home of the verdicts over all experiments. Each claim reads its own tables and says what they show, in words and
+as a verdict; a claim whose experiment has not been run says so. Pages show :func:`judge_claims` and hold no verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bi.evaluation import through_findings
+from bi.evaluation.ablation import holds_after_correction
+from bi.evaluation.findings import (
+    HOLDS,
+    IN_PART,
+    NOT_RUN,
+    OPEN,
+    OPPOSITE,
+    SPLITS,
+    UNSEEN,
+    Finding,
+    combined,
+    estimate_of,
+    rows_of,
+    sided,
+)
+from bi.evaluation.verdicts import Estimate, Verdict, compare_seeds, find
+
+__all__ = ["CLAIMS", "HOLDS", "IN_PART", "NOT_RUN", "OPEN", "OPPOSITE", "SPLITS", "UNSEEN", "Claim", "Finding",
+           "combined", "judge_claims"]
+
+Read = Callable[[str], pd.DataFrame | None]
+ABOUT_EQUAL = 0.10
+"""Injection probabilities are *about equal* if the difference of gains is within so much, interval included."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim that can turn out wrong.
+
+    ``by``: who makes it. ``test``: what is compared, and how. ``tables``: those that decide (:func:`Claim.find`).
+    ``refuted``: what would speak against it. ``page``: where it is shown. ``look`` turns the tables into a finding.
+    """
+
+    key: str
+    claim: str
+    by: str
+    test: str
+    tables: tuple[str, ...]
+    refuted: str
+    page: str
+    look: Callable[..., Finding | None]
+
+    def find(self, read: Read) -> Finding:
+        """The finding; :data:`NOT_RUN` and :data:`OPEN` where a table, or what it should hold, is missing."""
+        tables = [read(name) for name in self.tables]
+        found = None if not tables or any(table is None for table in tables) else self.look(*tables)
+        return found or Finding(NOT_RUN, OPEN)
+
+
+def judge_claims(read: Read) -> dict[str, Finding]:
+    """The finding of every claim by its key; ``read`` gives the table of a name, or ``None`` where there is none."""
+    return {claim.key: claim.find(read) for claim in CLAIMS}
+
+
+def _both_splits(stage: str) -> Callable[[pd.DataFrame], Finding | None]:
+    def look(summary: pd.DataFrame) -> Finding | None:
+        found = {split: find(summary, "bridge", stage, split, versus="vanilla") for split in SPLITS}
+        seen = "; ".join(f"{SPLITS[split]}: {estimate.points()}" for split, estimate in found.items())
+        return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
+
+    return look
+
+
+def _ahead(metric: str, target: str, ratio: bool) -> Callable[[pd.DataFrame], Finding | None]:
+    def look(influence: pd.DataFrame) -> Finding | None:
+        found = compare_seeds(influence, "bridge", "vanilla", target=target, metric=metric)
+        size = f"{found.times()} vanilla" if ratio else f"{found.first:.2f} against {found.second:.2f}"
+        return Finding(f"{size}, {found.text()}", combined([found.verdict()]))
+
+    return look
+
+
+def _each_behavior(ablation: pd.DataFrame) -> Finding | None:
+    rows = rows_of(ablation, how="all", versus="vanilla", stage="gain", split="id").set_index("arm")
+    arms = [arm for arm in ("reflection", "analysis", "subgoal") if arm in rows.index]
+    if len(arms) < 3:
+        return None
+    words = {arm: holds_after_correction(rows.loc[arm]) for arm in arms}
+    seen = "; ".join(f"{arm} alone {estimate_of(rows.loc[arm]).points()}" for arm in arms)
+    names: dict[str, Verdict] = {"more": "supported", "less": "contradicted", "open": "undecided"}
+    return Finding(f"{seen}; p-values corrected for all arms", combined(names[word] for word in words.values()))
+
+
+def _over_subgoals(ablation: pd.DataFrame) -> Finding | None:
+    rows = rows_of(ablation, how="all", arm="bridge", versus="subgoal", split="id").set_index("stage")
+    if rows.empty:
+        return None
+    found = {stage: estimate_of(rows.loc[stage]) for stage in ("gain", "rl")}
+    seen = f"gain: {found['gain'].points()}; after RL: {found['rl'].points()}"
+    return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
+
+
+def _from_a_level_start(ablation: pd.DataFrame) -> Finding | None:
+    rows = rows_of(ablation, how="matched", arm="bridge", versus="vanilla", stage="gain").set_index("split")
+    if rows.empty:
+        return None
+    seen = "; ".join(f"{SPLITS[split]}: {estimate_of(row).points()}" for split, row in rows.iterrows())
+    return Finding(seen, combined(sided(row["low"], row["high"]) for _, row in rows.iterrows()))
+
+
+def _probability(ablation: pd.DataFrame) -> Finding | None:
+    gains = rows_of(ablation, how="all", stage="gain", split="id").set_index(["arm", "versus"])
+    pairs = [pair for pair in (("bridge_20", "bridge"), ("bridge_30", "bridge")) if pair in gains.index]
+    if not pairs:
+        return None
+    found = {arm: estimate_of(gains.loc[(arm, versus)]) for arm, versus in pairs}
+    seen = "; ".join(f"{arm}: {estimate.points()}" for arm, estimate in found.items())
+    equal: list[Verdict] = []
+    for estimate in found.values():
+        inside = -ABOUT_EQUAL < estimate.low and estimate.high < ABOUT_EQUAL
+        outside = estimate.low > ABOUT_EQUAL or estimate.high < -ABOUT_EQUAL
+        equal.append("supported" if inside else "contradicted" if outside else "undecided")
+    return Finding(f"gain minus that at 0.1, {seen}", combined(equal))
+
+
+def _surer(metric: str, arms: tuple[str, ...], higher: bool) -> Callable[[pd.DataFrame], Finding | None]:
+    def look(lines: pd.DataFrame) -> Finding | None:
+        rows = rows_of(lines, stage="sft", split="id", kind="all", metric=metric).set_index("arm")
+        present = [arm for arm in arms if arm in rows.index]
+        if "vanilla" not in rows.index or not present:
+            return None
+        verdicts: list[Verdict] = []
+        for arm in present:
+            first, second = (rows.loc[arm], rows.loc["vanilla"]) if higher else (rows.loc["vanilla"], rows.loc[arm])
+            verdicts.append(sided(first["low"] - second["high"], first["high"] - second["low"]))
+        levels = "; ".join(f"{arm} {rows.loc[arm, 'value']:.3f} ({rows.loc[arm, 'low']:.3f} to "
+                           f"{rows.loc[arm, 'high']:.3f})" for arm in ("vanilla", *present))
+        return Finding(f"nats a token, {levels}", combined(verdicts))
+
+    return look
+
+
+def _at_reflections(lines: pd.DataFrame) -> Finding | None:
+    rows = rows_of(lines, stage="sft", split="id", metric="entropy", arm="bridge").set_index("kind")
+    if not {"reflection", "all"} <= set(rows.index):
+        return None
+    here, whole = rows.loc["reflection"], rows.loc["all"]
+    seen = f"{here['value']:.3f} nats a token in reflections, {whole['value']:.3f} in all"
+    return Finding(seen, combined([sided(here["low"] - whole["high"], here["high"] - whole["low"])]))
+
+
+def _rejection(ablation: pd.DataFrame, influence: pd.DataFrame) -> Finding | None:
+    gains = rows_of(ablation, how="all", arm="rejection", stage="gain", split="id").set_index("versus")
+    if "bridge" not in gains.index or "rejection" not in set(influence["arm"]):
+        return None
+    pull = compare_seeds(influence, "rejection", "vanilla", target="id", metric="mean_accuracy")
+    less = estimate_of(gains.loc["bridge"])
+    verdicts: list[Verdict] = [_turned(pull.verdict()), _turned(less.verdict())]
+    return Finding(f"influence {pull.times()} vanilla, {pull.text()}; gain minus bridge's: {less.points()}",
+                   combined(verdicts))
+
+
+def _turned(verdict: Verdict) -> Verdict:
+    turned: dict[Verdict, Verdict] = {"supported": "contradicted", "contradicted": "supported",
+                                      "undecided": "undecided"}
+    return turned[verdict]
+
+
+def _step_test(contrasts: pd.DataFrame) -> Finding | None:
+    last = contrasts[(contrasts["gain"] == contrasts["gain"].max()) & (contrasts["how"] == "fresh")]
+    seen = "; ".join(f"one step of {row['optimiser']}: "
+                     f"{Estimate(row['value'], row['low'], row['high'], row['n'], '95% percentile').points()}"
+                     for _, row in last.iterrows())
+    return Finding(seen, combined(sided(row["low"], row["high"]) for _, row in last.iterrows()))
+
+
+def _nothing(*_: pd.DataFrame) -> Finding | None:
+    return None
+
+
+BOTH = "95% crossed bootstrap over seeds and problems, paired"
+CLAIMS = (
+    Claim("gain", "RL adds more to bridge than to vanilla", "paper",
+          f"difference of gains on two sizes of problems; {BOTH}", ("summary",),
+          "an interval that holds zero, or lies below it", "two_arms", _both_splits("gain")),
+    Claim("end", "after RL, bridge is the better model (reported: by some 45 points)", "paper",
+          f"difference of accuracies after RL; {BOTH}", ("summary",), "an interval that holds zero, or lies below it",
+          "two_arms", _both_splits("rl")),
+    Claim("mixed", "before RL, bridge has more prompts with mixed outcomes", "paper",
+          "share of training prompts, seed by seed", ("influence",), "a seed in which vanilla has more", "two_arms",
+          _ahead("informative_train", "train", ratio=False)),
+    Claim("pull", "before RL, the per-step influence is larger in bridge (reported: 2 to 3 times)", "paper",
+          "mean influence on problems of the training size, seed by seed", ("influence",),
+          "a seed in which vanilla's is larger", "two_arms", _ahead("mean_accuracy", "id", ratio=True)),
+    Claim("causal", "at equal rollout accuracies, prompts of larger co-influence teach other prompts more",
+          "reviewers", "change of accuracy by one step on sets of high minus low influence, fresh rollouts",
+          ("influence/step_contrasts",), "an interval that holds zero, or lies below it", "step_test", _step_test),
+    Claim("each", "each behaviour alone adds to the gain", "paper",
+          f"gain of each single-behaviour arm minus vanilla's; {BOTH}; Holm's correction over all arms", ("ablation",),
+          "a corrected p-value above .05, or a smaller gain", "ablation", _each_behavior),
+    Claim("subgoals", "bridge adds more than easier arithmetic: more than subgoals alone", "reviewers",
+          f"gain and accuracy after RL, minus those of subgoals alone; {BOTH}", ("ablation",),
+          "an interval that holds zero, or lies below it", "ablation", _over_subgoals),
+    Claim("level", "bridge gains more than vanilla from the same accuracy before RL", "reviewers",
+          f"gains at equal starts, problems sorted by the other seeds' rollouts; {BOTH}", ("ablation",),
+          "an interval that holds zero, or lies below it", "ablation", _from_a_level_start),
+    Claim("probability", "the injection probability hardly matters once it is above zero", "paper",
+          f"gain at 0.2 and at 0.3 minus that at 0.1, about equal within {100 * ABOUT_EQUAL:.0f} points; {BOTH}",
+          ("probability/ablation",), f"an interval beyond {100 * ABOUT_EQUAL:.0f} points", "ablation", _probability),
+    Claim("entropy", "reflection raises the token entropy", "paper",
+          "entropy a token after SFT, reflection alone and bridge against vanilla, intervals apart", ("lines",),
+          "an entropy as low as vanilla's", "behaviours_measured",
+          _surer("entropy", ("reflection", "bridge"), higher=True)),
+    Claim("explores", "entropy is higher where the model reflects", "book",
+          "entropy a token after SFT in bridge's reflections against all its tokens, intervals apart", ("lines",),
+          "an entropy as low as elsewhere", "behaviours_measured", _at_reflections),
+    Claim("perplexity", "analysis and subgoals lower the perplexity", "paper",
+          "cost a token after SFT, arms with one or both against vanilla, intervals apart", ("lines",),
+          "a cost as high as vanilla's", "behaviours_measured",
+          _surer("nats", ("analysis", "subgoal", "exploitation"), higher=False)),
+    Claim("rejection", "rejection sampling to medium accuracy does not raise co-influence, and gains less", "paper",
+          f"influence seed by seed, gain minus bridge's; {BOTH}", ("rejection/ablation", "rejection/influence"),
+          "a larger influence than vanilla's in every seed, or a gain not below bridge's", "ablation", _rejection),
+    Claim("decay", "the influence of a step falls while RL runs", "reviewers",
+          "influence after the last step minus that of the same arm before RL, problems of the training size; 95% "
+          "bootstrap over seeds and prompts, paired", ("through/steps",), "an arm whose influence is larger at the end",
+          "through_training", through_findings.decays),
+    Claim("lead", "during RL, the per-step influence stays larger in bridge than in vanilla", "reviewers",
+          "influence at the policies kept between the ends, minus vanilla's at the same step; 95% bootstrap over "
+          "seeds and prompts, paired", ("through/steps",), "an interval that lies below zero", "through_training",
+          through_findings.leads),
+    Claim("profile", "co-influence is larger in bridge than in vanilla at equal rollout accuracies", "reviewers",
+          "influence before RL, prompts weighted to common accuracies; 95% bootstrap over seeds and prompts, paired",
+          ("through/profiles",), "an interval that holds zero, or lies below it", "through_training",
+          through_findings.at_equal_profiles),
+    Claim("tokens", "RL adds more to bridge than to vanilla for the same number of sampled tokens", "book",
+          f"difference of gains at the last kept step that the cheaper arm's tokens pay for; {BOTH}",
+          ("through/tokens",), "an interval that holds zero, or lies below it", "through_training",
+          through_findings.at_equal_tokens),
+    Claim("dyval", "the effect appears on PromptBench as well", "paper", "the main table on arithmetic trees", (),
+          "an extra gain whose interval holds zero", "did-not-reproduce", _nothing),
+    Claim("scale", "the effect has the reported size with Qwen2.5 and Llama 3.2", "paper",
+          "the profile paper, which needs their weights and two large cards", (), "a smaller effect there",
+          "did-not-reproduce", _nothing),
+)

@@ -1,0 +1,134 @@
+"""Numbers and tables of the chapters on ablation and exploration, by the names that their texts use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from bi.chapter import UNMEASURED, read_table, table_path
+from bi.evaluation.ablation import holds_after_correction
+from bi.evaluation.claims import CLAIMS, SPLITS, Finding
+from bi.evaluation.lines import CHANGE, fate
+from bi.evaluation.passes import REPORTED
+from bi.evaluation.verdicts import Estimate
+from bi.evidence_figures import unmeasured
+from bi.figure_style import ARM_COLORS, ordered
+
+WORDS = {"more": "more", "less": "less", "open": "open"}
+
+
+def read_if_made(results_dir: str | Path, name: str) -> pd.DataFrame | None:
+    """The table ``name`` (:func:`bi.chapter.read_table`), or ``None`` for an experiment that has not been run."""
+    return read_table(results_dir, name) if table_path(results_dir, name).is_file() else None
+
+
+def drawing(table: pd.DataFrame | None, draw: Callable[..., Axes], how_to_make: str, **options: Any
+            ) -> Callable[[], Axes]:
+    """What :func:`bi.figures.save` is given: ``draw`` of the table, or a sentence where it is missing or empty."""
+    if table is None or table.empty:
+        return partial(unmeasured, f"Not measured yet: `{how_to_make}` makes the table of this figure.")
+    return partial(draw, table, **options)
+
+
+def differences(ablation: pd.DataFrame | None, versus: str, stage: str = "gain", how: str = "all") -> pd.DataFrame:
+    """One row an arm and split, as texts: the difference to ``versus``, its interval, Holm's p, and the verdict."""
+    if ablation is None:
+        return pd.DataFrame()
+    rows = ablation[(ablation["versus"] == versus) & (ablation["stage"] == stage) & (ablation["how"] == how)]
+    shown = []
+    for arm in ordered(rows["arm"], ARM_COLORS):
+        for row in rows[rows["arm"] == arm].to_dict("records"):
+            estimate = Estimate(row["value"], row["low"], row["high"], row["n"], row["method"])
+            shown.append({"arm": arm, "problems": SPLITS[row["split"]], f"{stage} minus {versus} (points)":
+                          estimate.brief(), "p, corrected": f"{row['p_holm']:.3f}",
+                          "verdict": WORDS[holds_after_correction(pd.Series(row))]})
+    return pd.DataFrame(shown)
+
+
+def ablation_facts(ablation: pd.DataFrame | None) -> dict[str, Any]:
+    """How many arms were compared, and what the comparison with subgoals alone says, in words."""
+    arms = [] if ablation is None else ordered(pd.concat([ablation["arm"], ablation["versus"]]), ARM_COLORS)
+    facts = {"arms": ", ".join(arms) or "none", "n_arms": len(arms), "method": UNMEASURED,
+             "missing": "", "verdict_arms": "The tables hold no arm beside the main ones, so what a single behaviour "
+             "adds is not measured yet; `make reproduce GRID=full` measures it."}
+    if ablation is not None:
+        facts["method"] = str(ablation["method"].iloc[0])
+    if "subgoal" in arms:
+        found = differences(ablation, "vanilla")
+        counted = found[found["problems"] == SPLITS["id"]]["verdict"].value_counts()
+        facts["verdict_arms"] = (f"On problems of the training size, {counted.get('more', 0)} of {counted.sum()} arms "
+                                 f"gain more than vanilla after correction, and {counted.get('less', 0)} gain less.")
+    return facts
+
+
+def claim_facts(findings: Mapping[str, Finding]) -> dict[str, str]:
+    """Texts of every claim for the page of verdicts: ``claim_KEY``, ``seen_KEY``, ``verdict_KEY``, ``refuted_KEY``."""
+    facts = {}
+    for claim in CLAIMS:
+        found = findings[claim.key]
+        facts |= {f"claim_{claim.key}": claim.claim, f"seen_{claim.key}": found.seen,
+                  f"verdict_{claim.key}": found.verdict, f"refuted_{claim.key}": claim.refuted,
+                  f"test_{claim.key}": claim.test}
+    return facts
+
+
+def pass_rows(passes: pd.DataFrame | None, split: str = "id") -> pd.DataFrame:
+    """pass@k before and after RL by arm, by the answer and strictly, in per cent, with the reported figures beside."""
+    if passes is None:
+        return pd.DataFrame()
+    plain = passes[(passes["split"] == split) & (passes["versus"].astype("string").fillna("") == "")]
+    rows = []
+    for (judged, k, arm), part in plain.groupby(["judged", "k", "arm"], sort=False):
+        stages = part.set_index("stage")
+        row = {"judged by": judged, "k": k, "arm": arm}
+        row |= {stage: _percent(stages.loc[stage]) for stage in ("sft", "rl", "gain") if stage in stages.index}
+        for model, told in REPORTED[REPORTED["arm"] == arm].groupby("model", sort=False):
+            first = told.iloc[0]
+            comparable = (judged, k) == ("answer", 1)
+            row[f"reported, {model}"] = f"{first['sft']:.1f} to {first['rl']:.1f}" if comparable else ""
+        rows.append(row)
+    return pd.DataFrame(rows).fillna("")
+
+
+def _percent(row: pd.Series) -> str:
+    return f"{100 * row['value']:.1f} ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
+
+
+def fates(lines: pd.DataFrame | None, split: str = "id") -> pd.DataFrame:
+    """What RL does to each kind of line, by arm: how often before and after, right before and after, and its fate."""
+    if lines is None:
+        return pd.DataFrame()
+    rows, part = [], lines[lines["split"] == split]
+    for (arm, kind), cell in part.groupby(["arm", "kind"], sort=False):
+        known: dict[Any, dict[Any, Any]] = cell.set_index(["stage", "metric"]).to_dict("index")
+        if not {(CHANGE, "per_completion"), ("sft", "per_completion")} <= known.keys():
+            continue
+        change = known[CHANGE, "per_completion"]
+        if known["sft", "per_completion"]["value"] == known["rl", "per_completion"]["value"] == 0:
+            continue
+        row = {"arm": arm, "kind": kind}
+        for stage in ("sft", "rl"):
+            row[f"per completion, {stage.upper()}"] = f"{known[stage, 'per_completion']['value']:.2f}"
+        row["change"] = f"{change['value']:+.2f} ({change['low']:+.2f} to {change['high']:+.2f})"
+        for stage in ("sft", "rl"):
+            right = known.get((stage, "right"))
+            row[f"right, {stage.upper()}"] = f"{right['value']:.3f}" if right else ""
+        rows.append(row | {"fate": fate(pd.Series(change))})
+    return pd.DataFrame(rows)
+
+
+def line_facts(lines: pd.DataFrame | None) -> dict[str, Any]:
+    """How many kinds of bridge's lines RL amplifies, prunes and keeps, in words, and the method of the intervals."""
+    found = fates(lines)
+    if found.empty:
+        return {"fates": "Not measured yet: the tables hold no counts of lines.", "lines_method": UNMEASURED}
+    bridge = found[(found["arm"] == "bridge") & (found["kind"] != "all")]
+    parts = [f"{name} " + (", ".join(bridge.loc[bridge["fate"] == name, "kind"]) or "nothing")
+             for name in ("amplified", "pruned", "kept")]
+    assert lines is not None
+    return {"fates": f"In bridge, {'; '.join(parts)}.", "lines_method": str(lines["method"].iloc[0])}

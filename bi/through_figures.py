@@ -1,0 +1,102 @@
+"""Figures of the chapter on the way through RL: a tidy table in, axes out, as in :mod:`bi.figures`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from bi.figure_style import (
+    ARM_COLORS,
+    OTHER_COLOR,
+    arm_color,
+    arm_marker,
+    metric_rows,
+    name_curves,
+    new_axes,
+    ordered,
+    require,
+    save,
+    top_legend,
+)
+
+__all__ = ["accuracy_by_tokens", "influence_by_step", "parts_by_step", "save"]
+
+COLUMNS = ("arm", "step", "tokens", "versus", "split", "metric", "value", "low", "high")
+STEP_LABEL = "step of reinforcement learning"
+
+
+def influence_by_step(table: pd.DataFrame, ax: Axes | None = None, *, metric: str = "influence",
+                      split: str = "id") -> Axes:
+    """Accuracy that one more step would add to a target prompt, by arm and step of RL, in points, with intervals.
+
+    ``table``: rows of :func:`bi.evaluation.through.steps_table`.
+    """
+    rows = _plain(table, metric, split)
+    ax = new_axes(ax, 3.6)
+    ax.axhline(0, color=OTHER_COLOR, lw=0.8)
+    ends = {}
+    for index, arm in enumerate(ordered(rows["arm"], ARM_COLORS)):
+        part = rows[rows["arm"] == arm].sort_values("step")
+        _curve(ax, part, part["step"] + _aside(part["step"], index), arm, scale=100)
+        ends[arm] = 100 * float(part["value"].iloc[-1])
+    ax.set(xlabel=STEP_LABEL, ylabel="points of accuracy added\nby one more step")
+    ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
+    name_curves(ax, ends)
+    return ax
+
+
+def parts_by_step(table: pd.DataFrame, ax: Axes | None = None, *, split: str = "id") -> Axes:
+    """What one more step would do to right (solid) and to wrong (dashed) completions of a target prompt, in nats."""
+    rows = {metric: _plain(table, metric, split) for metric in ("plus", "minus")}
+    ax = new_axes(ax, 3.6)
+    ax.axhline(0, color=OTHER_COLOR, lw=0.8)
+    arms = ordered(rows["plus"]["arm"], ARM_COLORS)
+    for index, arm in enumerate(arms):
+        for metric, line in (("plus", "-"), ("minus", "--")):
+            part = rows[metric][rows[metric]["arm"] == arm].sort_values("step")
+            _curve(ax, part, part["step"] + _aside(part["step"], index), arm, line=line)
+    ax.set(xlabel=STEP_LABEL, ylabel="nats added to the log-probability")
+    ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
+    kinds = [Line2D([], [], color=OTHER_COLOR, ls=line, label=label)
+             for line, label in (("-", "right completions"), ("--", "wrong ones"))]
+    top_legend(ax, [*(Line2D([], [], color=arm_color(arm), marker=arm_marker(arm), label=arm) for arm in arms), *kinds])
+    return ax
+
+
+def accuracy_by_tokens(table: pd.DataFrame, ax: Axes | None = None, *, split: str = "id") -> Axes:
+    """Accuracy on test problems against millions of tokens that RL has sampled, by arm; a mark is a kept policy.
+
+    ``table``: rows of :func:`bi.evaluation.through.steps_table`. The dotted line is what the cheapest arm's run costs.
+    """
+    rows = _plain(table, "accuracy", split)
+    ax = new_axes(ax, 3.6)
+    ends, costs = {}, []
+    for arm in ordered(rows["arm"], ARM_COLORS):
+        part = rows[rows["arm"] == arm].sort_values("step")
+        _curve(ax, part, part["tokens"] / 1e6, arm)
+        ends[arm] = float(part["value"].iloc[-1])
+        costs.append(part["tokens"].max() / 1e6)
+    ax.axvline(min(costs), color=OTHER_COLOR, ls=":", lw=1.2)
+    ax.set(xlabel="tokens sampled by RL (millions)", ylabel="accuracy")
+    name_curves(ax, ends)
+    return ax
+
+
+def _plain(table: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
+    require(table, COLUMNS)
+    plain = table[(table["versus"].astype("string").fillna("") == "") & (table["split"] == split)]
+    return metric_rows(plain, COLUMNS, metric)
+
+
+def _aside(steps: pd.Series, index: int) -> float:
+    """A shift that keeps the intervals of several arms apart."""
+    return 0.008 * float(np.ptp(steps) or 1) * index
+
+
+def _curve(ax: Axes, part: pd.DataFrame, x: pd.Series, arm: str, *, line: str = "-", scale: float = 1) -> None:
+    color = arm_color(arm)
+    ax.plot(x, scale * part["value"], line, marker=arm_marker(arm), color=color, ms=5, lw=1.6, label=arm)
+    ax.vlines(x, scale * part["low"], scale * part["high"], color=color, lw=2, alpha=0.4)
