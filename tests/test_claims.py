@@ -63,8 +63,16 @@ def test_more_than_subgoals_needs_the_gain_and_the_end():
     both = {("bridge", "subgoal", "gain", "all"): 0.2, ("bridge", "subgoal", "rl", "all"): 0.1}
     assert finding("subgoals", ablation=ablation(both)).verdict == HOLDS
     assert finding("subgoals", ablation=ablation(both | {("bridge", "subgoal", "rl", "all"): -0.01})).verdict == IN_PART
-    level = {("bridge", "vanilla", "gain", "matched"): -0.2}
+    level = {("bridge", "vanilla", "gain", "matched"): -0.2, ("bridge", "subgoal", "gain", "matched"): 0.2}
     assert finding("level", ablation=ablation(level)).verdict == OPPOSITE
+    assert finding("level_subgoals", ablation=ablation(level)).verdict == HOLDS
+
+
+def test_more_than_augmentation_needs_both_arms():
+    gains = {("bridge", "pp", "gain", "all"): 0.2, ("bridge", "rc", "gain", "all"): 0.1}
+    assert finding("augmented", ablation=ablation(gains)).verdict == HOLDS
+    assert finding("augmented", ablation=ablation(gains | {("bridge", "rc", "gain", "all"): 0.01})).verdict == IN_PART
+    assert finding("augmented", ablation=ablation({("bridge", "pp", "gain", "all"): 0.2})).verdict == OPEN
 
 
 def test_about_equal_asks_for_the_whole_interval():

@@ -60,11 +60,23 @@ def configure(app: Sphinx, config: Config) -> None:
     offline.configure(config)
 
 
+def one_page_like_many(app: Sphinx) -> None:
+    """Let the builder of one long page write every node that the builder of many pages can write.
+
+    Sphinx takes an extension's ways of writing HTML for every kind of HTML only as long as no other extension has
+    named the long page on its own, and one of those used here does.
+    """
+    writers = app.registry.translation_handlers
+    if "singlehtml" in writers:
+        writers["singlehtml"] = {**writers.get("html", {}), **writers["singlehtml"]}
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives; see the module docstring."""
     app.add_config_value("bi_profile", "cpu", "env")
     app.add_config_value("bi_results", "", "env")
     app.connect("config-inited", configure)
+    app.connect("builder-inited", one_page_like_many)
     for style in ("book.css", "live.css"):
         app.add_css_file(style)
     app.add_js_file("book.js")

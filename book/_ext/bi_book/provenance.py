@@ -293,9 +293,7 @@ def copy_tables(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     """Register nodes, directives and the copy."""
     for node, visit in ((provenance_box, visit_box_html), (sidecar_table, visit_table_html)):
-        # one long page is named apart: some extension does, and then Sphinx takes no handler of html for it
-        app.add_node(node, html=(visit, None), singlehtml=(visit, None), latex=(visit_plain, None),
-                     text=(visit_plain, None))
+        app.add_node(node, html=(visit, None), latex=(visit_plain, None), text=(visit_plain, None))
     app.add_directive("provenance", Provenance)
     app.add_directive("sidecars", Sidecars)
     app.connect("build-finished", copy_tables)

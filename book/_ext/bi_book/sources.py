@@ -123,7 +123,7 @@ def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 def setup(app: Sphinx) -> None:
     """Register the role, its node and the pages."""
-    app.add_node(source_link, html=(visit_html, None), singlehtml=(visit_html, None), latex=(visit_plain, depart_plain),
+    app.add_node(source_link, html=(visit_html, None), latex=(visit_plain, depart_plain),
                  text=(visit_plain, depart_plain))
     app.add_role("defined", Defined())
     app.connect("html-collect-pages", source_pages)
