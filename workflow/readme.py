@@ -10,7 +10,9 @@ import re
 from pathlib import Path
 
 from bi.chapter import command_facts, read_table
+from bi.evaluation.claims import CLAIMS, NOT_RUN, judge_claims
 from bi.evaluation.verdicts import Estimate, find
+from bi.evidence_chapters import read_if_made
 from bi.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,10 +33,13 @@ def blocks(results: Path) -> dict[str, str]:
 
     gains = {split: extra("gain", split) for split in SPLITS}
     ends = {split: extra("rl", split) for split in SPLITS}
+    shown = ["vanilla", "bridge", *(["subgoal"] if "subgoal" in set(summary["arm"]) else [])]
+    findings = judge_claims(lambda name: read_if_made(results, name))
+    waiting = [claim.claim for claim in CLAIMS if findings[claim.key].seen == NOT_RUN]
     rows = [
         f"| {name} | {arm} | {level(arm, 'sft', split)} | {level(arm, 'rl', split)} |"
         f" {find(summary, arm, 'gain', split).brief()} |"
-        for split, name in SPLITS.items() for arm in ("vanilla", "bridge")
+        for split, name in SPLITS.items() for arm in shown
     ]
     return {
         "commands": "\n".join((
@@ -59,8 +64,19 @@ def blocks(results: Path) -> dict[str, str]:
             f"That bridge also *ends* higher, as the paper reports, {VERBS[ends['id'].verdict()]}: after RL it stands "
             f"{ends['id'].points()} relative to vanilla",
             f"on problems of the training size, and {ends['ood'].points()} on larger ones.",
+            *_beyond_subgoals(findings["subgoals"].seen, findings["level_subgoals"].seen),
+            "",
+            f"Not measured yet: {'; '.join(waiting) or 'nothing'}.",
         )),
     }
+
+
+def _beyond_subgoals(all_starts: str, same_start: str) -> list[str]:
+    """What bridge adds to the arm with subgoals alone, as lines; none where that has not been measured."""
+    if NOT_RUN in (all_starts, same_start):
+        return []
+    return ["", f"Bridge minus an arm that is given subgoals alone (training size): {all_starts}.",
+            f"Difference of the gains from the same accuracy before RL: {same_start}."]
 
 
 def filled(text: str, parts: dict[str, str]) -> str:
