@@ -69,10 +69,11 @@ def test_more_than_subgoals_needs_the_gain_and_the_end():
 
 
 def test_more_than_augmentation_needs_both_arms():
-    gains = {("bridge", "pp", "gain", "all"): 0.2, ("bridge", "rc", "gain", "all"): 0.1}
-    assert finding("augmented", ablation=ablation(gains)).verdict == HOLDS
-    assert finding("augmented", ablation=ablation(gains | {("bridge", "rc", "gain", "all"): 0.01})).verdict == IN_PART
-    assert finding("augmented", ablation=ablation({("bridge", "pp", "gain", "all"): 0.2})).verdict == OPEN
+    gains = {("pp", "bridge", "gain", "all"): -0.2, ("rc", "bridge", "gain", "all"): -0.1}
+    found = finding("augmented", ablation=ablation(gains))
+    assert found.verdict == HOLDS and "pp, training size: +20.0 points (95% interval +15.0 to +25.0)" in found.seen
+    assert finding("augmented", ablation=ablation(gains | {("rc", "bridge", "gain", "all"): 0.01})).verdict == IN_PART
+    assert finding("augmented", ablation=ablation({("pp", "bridge", "gain", "all"): -0.2})).verdict == OPEN
 
 
 def test_about_equal_asks_for_the_whole_interval():

@@ -116,11 +116,12 @@ def _from_a_level_start(versus: str) -> Callable[[pd.DataFrame], Finding | None]
 
 
 def _over_augmentation(ablation: pd.DataFrame) -> Finding | None:
-    rows = rows_of(ablation, how="all", arm="bridge", stage="gain")
-    rows = rows[rows["versus"].isin(["pp", "rc"])]
-    if set(rows["versus"]) != {"pp", "rc"}:
+    rows = rows_of(ablation, how="all", versus="bridge", stage="gain")
+    rows = rows[rows["arm"].isin(["pp", "rc"])]
+    if set(rows["arm"]) != {"pp", "rc"}:
         return None
-    found = {(row["versus"], row["split"]): estimate_of(row) for _, row in rows.iterrows()}
+    turned = rows.assign(value=-rows["value"], low=-rows["high"], high=-rows["low"])
+    found = {(row["arm"], row["split"]): estimate_of(row) for _, row in turned.iterrows()}
     seen = "; ".join(f"{arm}, {SPLITS[split]}: {estimate.points()}" for (arm, split), estimate in found.items())
     return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
 
