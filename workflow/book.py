@@ -90,7 +90,9 @@ class Book:
             begin = time.monotonic()
             with tempfile.TemporaryDirectory(dir=self.place) as folder:
                 self._render(Path(folder), "--builder", "singlehtml")
-                print_pdf(Path(folder) / "_build" / "singlehtml" / "book" / "index.html", target, browser)
+                made = Path(folder) / "_build" / "singlehtml"
+                page = (made / "book" / "index.html").replace(made / "index.html")  # its paths are those from the top
+                print_pdf(page, target, browser)
             self._set("pdf", key)
             self.say(f"PDF printed in {duration(time.monotonic() - begin)}")
         return target
