@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bi.evaluation.anatomy import WIDEST
+from bi.evaluation.verdicts import rows_of, sided
 from bi.training.corpus import CorpusRecipe
 
 ABILITIES = {"accuracy": "right answer", "strict": "every line right", "order": "order", "lookup": "look-ups",
@@ -31,6 +32,13 @@ OPTION_REASONS = {
 }
 
 
+def _row(accuracy: pd.DataFrame, metric: str, n_ops: int) -> pd.Series:
+    rows = rows_of(accuracy, metric=metric, n_ops=n_ops)
+    if len(rows) != 1:
+        raise ValueError(f"accuracy: expected one row for {metric} at {n_ops} operations, found {len(rows)}")
+    return rows.iloc[0]
+
+
 @dataclass(frozen=True)
 class Card:
     """Tables of a base model's card: ``accuracy``, ``anatomy``, ``corpus``, ``overlap`` and ``loss``."""
@@ -43,10 +51,7 @@ class Card:
 
     def share(self, metric: str, n_ops: int) -> float:
         """Share of right problems (or lines) at ``n_ops`` operations; ``ValueError`` where the card has no such row."""
-        rows = self.accuracy[(self.accuracy["metric"] == metric) & (self.accuracy["n_ops"] == n_ops)]
-        if len(rows) != 1:
-            raise ValueError(f"accuracy: expected one row for {metric} at {n_ops} operations, found {len(rows)}")
-        return float(rows["value"].iloc[0])
+        return float(_row(self.accuracy, metric, n_ops)["value"])
 
     def pooled(self, *metrics: str) -> float:
         """Share over all numbers of operations together, each line counted once."""
@@ -104,9 +109,17 @@ def others_text(cards: Mapping[str, Card], sizes: Mapping[str, int]) -> str:
             card = cards[name]
             levels = ", ".join(f"{100 * card.share('accuracy', n):.1f} against {100 * first.share('accuracy', n):.1f} "
                                f"per cent at {n} operations" for n in (5, 8))
-            sentences.append(f"{words} solves {levels}; more than one operation in a line comes out right in "
-                             f"{100 * card.wide():.0f} against {100 * first.wide():.0f} per cent.")
+            wide = f"{100 * card.wide():.0f} against {100 * first.wide():.0f} per cent"
+            sentences.append(f"{words} is {_strength(card, first)}: it solves {levels}; more than one operation in "
+                             f"a line comes out right in {wide}.")
     return " ".join(sentences)
+
+
+def _strength(card: Card, other: Card) -> str:
+    """How a base compares with another at five operations: whether the 95 % intervals of the accuracies are apart."""
+    here, there = (_row(one.accuracy, "accuracy", 5) for one in (card, other))
+    words = {"supported": "the stronger base", "contradicted": "the weaker base", "undecided": "about as strong"}
+    return words[sided(here["low"] - there["high"], here["high"] - there["low"])]
 
 
 def abilities_rows(cards: Mapping[str, Card], n_ops: int) -> pd.DataFrame:

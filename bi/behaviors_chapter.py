@@ -10,8 +10,8 @@ import pandas as pd
 from bi.augmentation.segments import TOKEN_KINDS
 from bi.chapter import UNMEASURED
 from bi.evaluation.composition import kinds_of, split_change
-from bi.evaluation.findings import rows_of, sided
 from bi.evaluation.lines import ALL, CHANGE
+from bi.evaluation.verdicts import rows_of, sided
 from bi.evidence_chapters import fates
 from bi.figure_style import ARM_COLORS, BEHAVIOR_LABELS, ordered
 

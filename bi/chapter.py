@@ -49,6 +49,11 @@ def table_path(results_dir: str | Path, name: str) -> Path:
     return place / f"{name}.csv"
 
 
+def read_if_made(results_dir: str | Path, name: str) -> pd.DataFrame | None:
+    """The table ``name`` (:func:`read_table`), or ``None`` for an experiment that has not been run."""
+    return read_table(results_dir, name) if table_path(results_dir, name).is_file() else None
+
+
 def command_facts(results_dir: str | Path) -> dict[str, str]:
     """Wall time, peak memory, commit and machine of the three commands, as texts for the pages.
 

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bi.chapter import UNMEASURED, read_table, table_path
+from bi.chapter import UNMEASURED
 from bi.evaluation.ablation import holds_after_correction
-from bi.evaluation.claims import CLAIMS, SPLITS, Finding
+from bi.evaluation.claims import CLAIMS
+from bi.evaluation.findings import SPLITS, Finding
 from bi.evaluation.lines import CHANGE, fate
 from bi.evaluation.passes import REPORTED
 from bi.evaluation.verdicts import Estimate
 from bi.evidence_figures import unmeasured
 from bi.figure_style import ARM_COLORS, ordered
-
-WORDS = {"more": "more", "less": "less", "open": "open"}
-
-
-def read_if_made(results_dir: str | Path, name: str) -> pd.DataFrame | None:
-    """The table ``name`` (:func:`bi.chapter.read_table`), or ``None`` for an experiment that has not been run."""
-    return read_table(results_dir, name) if table_path(results_dir, name).is_file() else None
 
 
 def drawing(table: pd.DataFrame | None, draw: Callable[..., Axes], how_to_make: str, **options: Any
@@ -46,7 +39,7 @@ def differences(ablation: pd.DataFrame | None, versus: str, stage: str = "gain",
             estimate = Estimate(row["value"], row["low"], row["high"], row["n"], row["method"])
             shown.append({"arm": arm, "problems": SPLITS[row["split"]], f"{stage} minus {versus} (points)":
                           estimate.brief(), "p, corrected": f"{row['p_holm']:.3f}",
-                          "verdict": WORDS[holds_after_correction(pd.Series(row))]})
+                          "verdict": holds_after_correction(pd.Series(row))})
     return pd.DataFrame(shown)
 
 

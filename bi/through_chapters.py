@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from bi.chapter import UNMEASURED
-from bi.evaluation.claims import SPLITS
-from bi.evaluation.findings import estimate_of, rows_of
+from bi.evaluation.findings import SPLITS
 from bi.evaluation.pairs import TRAIN
-from bi.evaluation.through_findings import points, times
+from bi.evaluation.through_findings import points
+from bi.evaluation.verdicts import estimate_of, rows_of, times
 from bi.figure_style import ARM_COLORS, ordered
 
 FACTORS = {"rollout_accuracy": "rollout accuracy", "informative": "prompts with mixed outcomes",
@@ -80,7 +80,7 @@ def profile_rows(profiles: pd.DataFrame | None, metric: str = "influence") -> pd
         row = {"step": step, "arms": f"{arm} over {versus}", "problems": SPLITS[str(split)]}
         for how, words in (("own", "own accuracies"), ("equal", "equal accuracies")):
             held = rows_of(part, how=how).iloc[0].to_dict()
-            row[words] = (f"{times(held)}; difference {points(held['value'], sign=True)} "
+            row[words] = (f"{times(held['first'], held['second'])}; difference {points(held['value'], sign=True)} "
                           f"({points(held['low'], sign=True)} to {points(held['high'], sign=True)})")
         shown.append(row)
     return pd.DataFrame(shown)

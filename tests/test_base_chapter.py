@@ -52,5 +52,11 @@ def test_a_base_that_is_not_made_is_said_to_be_so():
     sizes = {"tiny-base": 1, "plain-base": 1, "small-base": 3_500_000}
     text = others_text({"tiny-base": card(), "plain-base": card()}, sizes)
     assert "small-base (3.5 million parameters) has not been trained" in text
-    assert "plain-base (0.0 million parameters) solves 90.0 against 90.0 per cent at 5 operations" in text
+    assert ("plain-base (0.0 million parameters) is about as strong: it solves 90.0 against 90.0 per cent at 5 "
+            "operations") in text
+    poor = base_card()["accuracy"]
+    poor.loc[poor["metric"] == "accuracy", ["value", "low", "high"]] = [0.3, 0.2, 0.4]
+    assert "is the weaker base: it solves 30.0 against" in others_text(
+        {"tiny-base": card(), "plain-base": card(accuracy=poor)}, sizes)
+    assert "is the stronger base" in others_text({"tiny-base": card(accuracy=poor), "plain-base": card()}, sizes)
     assert list(abilities_rows({"tiny-base": card()}, 5).columns) == ["tiny-base"]

@@ -7,7 +7,8 @@ import pytest
 from book_cases import line_counts
 
 from bi import evidence_figures as figures
-from bi.evaluation.claims import CLAIMS, HOLDS, IN_PART, NOT_RUN, OPEN, OPPOSITE, UNSEEN, combined, judge_claims
+from bi.evaluation.claims import CLAIMS, judge_claims
+from bi.evaluation.findings import HOLDS, IN_PART, NOT_RUN, OPEN, OPPOSITE, UNSEEN, combined
 from bi.evaluation.lines import line_table
 from bi.evaluation.passes import JUDGED, count_passes, passes_table
 from bi.evidence_chapters import ablation_facts, claim_facts, differences, drawing, fates, line_facts, pass_rows

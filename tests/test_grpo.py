@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from training_cases import compact_policy, prompt_rows, save_compact_policy
+from training_cases import compact_policy, killed_in, prompt_rows, save_compact_policy
 
 from bi.recipes import PROFILES, GRPORecipe
 from bi.training import checkpoints, grpo_trainer
@@ -248,42 +248,20 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(base, uninter
     assert (other / "model.safetensors").read_bytes() != (uninterrupted / "model.safetensors").read_bytes()
 
 
-class Killed(BaseException):
-    """Stands for the end of the process: nothing in the package catches it."""
-
-
 @pytest.mark.parametrize("step", [1, 4, 5])
-def test_a_run_killed_in_a_step_continues_with_the_same_bits(base, uninterrupted, tmp_path, monkeypatch, step):
-    log = checkpoints.RunCallbacks.log
-
-    def log_and_die(self, logs, start_time=None):
-        log(self, logs, start_time)
-        if self.state.global_step == step:
-            raise Killed
-
-    monkeypatch.setattr(checkpoints.RunCallbacks, "log", log_and_die)
-    with pytest.raises(Killed):
+def test_a_run_killed_in_a_step_continues_with_the_same_bits(base, uninterrupted, tmp_path, step):
+    with killed_in(step):
         train_grpo(base, ROWS, RECIPE, 0, tmp_path / "run", progress=False)
-    monkeypatch.setattr(checkpoints.RunCallbacks, "log", log)
     assert not (tmp_path / "run").exists()
     same_run(uninterrupted, train_grpo(base, ROWS, RECIPE, 0, tmp_path / "run", progress=False))
 
 
 @pytest.mark.parametrize("step", [0, 3, 5])
-def test_a_policy_kept_on_the_way_is_the_end_of_a_shorter_run(base, uninterrupted, tmp_path, monkeypatch, step):
+def test_a_policy_kept_on_the_way_is_the_end_of_a_shorter_run(base, uninterrupted, tmp_path, step):
     """Kept policies change nothing, are those of runs that end there, and survive a kill (at ``step``; 0: none)."""
-    log = checkpoints.RunCallbacks.log
-
-    def log_and_die(self, logs, start_time=None):
-        log(self, logs, start_time)
-        if self.state.global_step == step:
-            raise Killed
-
     if step:
-        monkeypatch.setattr(checkpoints.RunCallbacks, "log", log_and_die)
-        with pytest.raises(Killed):
+        with killed_in(step):
             train_grpo(base, ROWS, RECIPE, 0, tmp_path / "run", keep_every=2, progress=False)
-        monkeypatch.setattr(checkpoints.RunCallbacks, "log", log)
     run = train_grpo(base, ROWS, RECIPE, 0, tmp_path / "run", keep_every=2, progress=False)
     same_run(uninterrupted, run)
     kept = [checkpoints.kept_policy(run, n) for n in (2, 4)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from book_cases import ROOT, toc_names
+from book_cases import ROOT, pages, toc_names
 
 from workflow.links import check_links, read_links
 from workflow.pdf import find_browser, ready_to_print
@@ -95,6 +95,13 @@ def test_what_is_printed_has_no_script_nothing_folded_and_no_link_to_a_file() ->
     assert '<a class="b">t</a>' in html and 'href="#x"' in html and "https://example.org" in html
 
 
+def test_what_is_wider_or_higher_than_the_paper_is_fitted_and_not_cut() -> None:
+    html = ready_to_print("<head></head>")
+    style = html[html.index("<style>"):html.index("</style>")]
+    assert re.search(r"img \{[^}]*max-height: \d+mm", style)
+    assert re.search(r"div\.cell_output[^{]*\{ overflow: visible !important", style)
+
+
 # workflows
 
 
@@ -121,6 +128,16 @@ def test_the_book_is_published_from_committed_results_and_checked_first() -> Non
 
 
 # the whole book
+
+
+def flat(text: str) -> str:
+    """Text without spaces, which a PDF does not keep at the ends of lines."""
+    return re.sub(r"\s", "", text)
+
+
+def chapter_titles() -> set[str]:
+    """Titles of all pages but the first, which holds the contents."""
+    return {re.search(r"^# (.+)$", page.text, flags=re.MULTILINE)[1] for page in pages()[1:]}
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +178,8 @@ def test_the_pdf_has_all_chapters_with_mathematics_and_figures(book) -> None:
     assert titles
     for name in ("What did not reproduce", "Your checkpoint", "Bibliography"):
         assert name in text
+    begun = {title for title in chapter_titles() for page in texts if flat(page).startswith(flat(title))}
+    assert begun == chapter_titles(), "every chapter begins a page"
     images = {id(image) or image.name for page in reader.pages for image in page.images}
     figures = len(list((book.source / "figures").glob("*-dark.png")))
     assert len(images) >= figures > 3, "every figure once, in its light half"

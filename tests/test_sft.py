@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from training_cases import save_compact_policy, sft_rows
+from training_cases import Killed, killed_in, save_compact_policy, sft_rows
 
 from bi.recipes import PROFILES, SFTRecipe
 from bi.training import checkpoints
@@ -124,24 +124,11 @@ def test_the_same_seed_gives_the_same_bits(base, uninterrupted, tmp_path):
     assert (other / "model.safetensors").read_bytes() != (uninterrupted / "model.safetensors").read_bytes()
 
 
-class Killed(BaseException):
-    """Stands for the end of the process: nothing in the package catches it."""
-
-
 @pytest.mark.parametrize("step", [1, 4, 7])
-def test_a_run_killed_at_a_checkpoint_continues_with_the_same_bits(base, uninterrupted, tmp_path, monkeypatch, step):
+def test_a_run_killed_at_a_checkpoint_continues_with_the_same_bits(base, uninterrupted, tmp_path, step):
     """Killed while step ``step`` is being logged: before, at and between checkpoints, and in a later epoch."""
-    log = checkpoints.RunCallbacks.log
-
-    def log_and_die(self, logs, start_time=None):
-        log(self, logs, start_time)
-        if self.state.global_step == step:
-            raise Killed
-
-    monkeypatch.setattr(checkpoints.RunCallbacks, "log", log_and_die)
-    with pytest.raises(Killed):
+    with killed_in(step):
         train_sft(base, make_rows(9), RECIPE, 0, tmp_path / "run", progress=False)
-    monkeypatch.undo()
     assert not (tmp_path / "run").exists()
     assert [p.name for p in checkpoints.checkpoints(tmp_path / "run.partial")] == (
         [f"checkpoint-{(step - 1) // 2 * 2}"] if step > 2 else [])

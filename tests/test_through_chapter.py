@@ -7,7 +7,8 @@ import pytest
 from through_cases import through_tables
 
 from bi import through_figures as figures
-from bi.evaluation.claims import HOLDS, IN_PART, NOT_RUN, OPEN, OPPOSITE, UNSEEN, judge_claims
+from bi.evaluation.claims import judge_claims
+from bi.evaluation.findings import HOLDS, IN_PART, NOT_RUN, OPEN, OPPOSITE, UNSEEN
 from bi.evidence_chapters import drawing
 from bi.through_chapters import factor_rows, profile_rows, through_facts, token_rows, training_informative
 

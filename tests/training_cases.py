@@ -1,10 +1,14 @@
 """Small policies and real problems for the tests of the training rooms."""
 
 import gc
+from contextlib import contextmanager
+
+import pytest
 
 from bi.augmentation.arms import build_problems, build_rows, prompt_row
 from bi.augmentation.compact import vocabulary
 from bi.recipes import BehaviorRates, TaskRecipe
+from bi.training.checkpoints import RunCallbacks
 from bi.training.tiny import save_policy, tiny_policy
 
 # Every training run collects garbage once; what the libraries allocated on import need not be searched each time.
@@ -32,3 +36,22 @@ def prompt_rows(count, task=TASK, split="rl"):
 
 def sft_rows(count, arm="bridge", task=TASK):
     return build_rows(build_problems(task, "sft", count, 0), arm, task, BehaviorRates(), 0)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing in the package catches it."""
+
+
+@contextmanager
+def killed_in(step):
+    """What runs inside dies while ``step`` of a training is being logged, and the ``with`` ends there."""
+    log = RunCallbacks.log
+
+    def log_and_die(self, logs, start_time=None):
+        log(self, logs, start_time)
+        if self.state.global_step == step:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(RunCallbacks, "log", log_and_die)
+        yield

@@ -31,10 +31,17 @@ _STYLE = """<style>
 .bd-sidebar, .bd-header, .bd-header-article, .bd-sidebar-secondary, .prev-next-footer, .bd-footer {
   display: none !important;
 }
-.bd-article-container section > h1 { break-before: page; }
+html { font-size: 80%; font-variant-ligatures: none; } /* words are found and copied letter by letter */
+span[id^="document-"] + section { break-before: page; } /* a chapter, as Sphinx marks it on the one long page */
+h1, h2, h3, h4 { break-after: avoid; break-inside: avoid; }
 pre, .highlight pre { white-space: pre-wrap !important; overflow-wrap: anywhere; }
 mjx-container path, mjx-container use { stroke: none !important; } /* a hair's breadth, which viewers draw as bold */
-figure, table, .admonition-title { break-inside: avoid; }
+figure, tr, .admonition-title { break-inside: avoid; }
+img { max-height: 220mm; object-fit: contain; }
+div.cell_output, div.output, div.math, .table-scroll, .pst-scrollable-table-container { overflow: visible !important; }
+.cell_output table { font-size: 85%; max-width: 100%; }
+.cell_output th { overflow-wrap: anywhere; } /* headings give way before numbers break */
+.cell_output th, .cell_output td { padding: 0.2em 0.4em !important; }
 details { display: block; }
 </style>"""
 

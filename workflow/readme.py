@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bi.chapter import command_facts, read_table
-from bi.evaluation.claims import CLAIMS, NOT_RUN, judge_claims
+from bi.chapter import command_facts, read_if_made, read_table
+from bi.evaluation.claims import CLAIMS, judge_claims
+from bi.evaluation.findings import NOT_RUN, SPLITS
 from bi.evaluation.verdicts import Estimate, find
-from bi.evidence_chapters import read_if_made
 from bi.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
-SPLITS = {"id": "training size", "ood": "larger"}
 VERBS = {"supported": "holds here", "contradicted": "is contradicted here", "undecided": "is undecided here"}
 
 

@@ -13,24 +13,8 @@ import pandas as pd
 
 from bi.evaluation import through_findings
 from bi.evaluation.ablation import holds_after_correction
-from bi.evaluation.findings import (
-    HOLDS,
-    IN_PART,
-    NOT_RUN,
-    OPEN,
-    OPPOSITE,
-    SPLITS,
-    UNSEEN,
-    Finding,
-    combined,
-    estimate_of,
-    rows_of,
-    sided,
-)
-from bi.evaluation.verdicts import Estimate, Verdict, compare_seeds, find
-
-__all__ = ["CLAIMS", "HOLDS", "IN_PART", "NOT_RUN", "OPEN", "OPPOSITE", "SPLITS", "UNSEEN", "Claim", "Finding",
-           "combined", "judge_claims"]
+from bi.evaluation.findings import NOT_RUN, OPEN, SPLITS, Finding, combined
+from bi.evaluation.verdicts import Estimate, Verdict, compare_seeds, estimate_of, find, rows_of, sided
 
 Read = Callable[[str], pd.DataFrame | None]
 ABOUT_EQUAL = 0.10

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from bi.evaluation.findings import rows_of
 from bi.evaluation.lines import ALL
+from bi.evaluation.verdicts import rows_of
 
 Kinds = Mapping[str, tuple[float, float]]
 """By kind: how many tokens, and their mean."""

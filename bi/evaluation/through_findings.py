@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from bi.evaluation.findings import SPLITS, Finding, combined, estimate_of, rows_of, sided
-from bi.evaluation.verdicts import Verdict
+from bi.evaluation.findings import SPLITS, Finding, combined
+from bi.evaluation.verdicts import Verdict, estimate_of, rows_of, sided, times
 
 ARM, REFERENCE = "bridge", "vanilla"
 CLAIMED_ON = "id"
@@ -54,7 +53,8 @@ def at_equal_profiles(profiles: pd.DataFrame) -> Finding | None:
     parts, verdicts = [], []
     for split, words in SPLITS.items():
         own, equal = known["own", split], known["equal", split]
-        parts.append(f"{words}: {times(equal)} vanilla's at equal accuracies, {times(own)} at their own")
+        ratios = [times(row["first"], row["second"]) for row in (equal, own)]
+        parts.append(f"{words}: {ratios[0]} vanilla's at equal accuracies, {ratios[1]} at their own")
         verdicts.append(sided(equal["low"], equal["high"]))
     return Finding("; ".join(parts), combined(verdicts))
 
@@ -67,11 +67,6 @@ def at_equal_tokens(tokens: pd.DataFrame) -> Finding | None:
     found = {split: estimate_of(rows.loc[split]) for split in SPLITS}
     seen = "; ".join(f"{SPLITS[split]}: {estimate.points()}" for split, estimate in found.items())
     return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
-
-
-def times(row: Mapping[str, float]) -> str:
-    """The first of two means as a multiple of the second, in words."""
-    return f"{row['first'] / row['second']:.1f} times" if row["second"] > 0 else "no multiple of"
 
 
 def points(share: float, *, sign: bool = False) -> str:

@@ -36,9 +36,29 @@ class Estimate:
 
     def verdict(self) -> Verdict:
         """``supported`` if the whole interval lies above zero, ``contradicted`` if below, else ``undecided``."""
-        if self.low > 0:
-            return "supported"
-        return "contradicted" if self.high < 0 else "undecided"
+        return sided(self.low, self.high)
+
+
+def sided(low: float, high: float) -> Verdict:
+    """The verdict on a difference from the ends of its interval (``nan``: undecided)."""
+    if low > 0:
+        return "supported"
+    return "contradicted" if high < 0 else "undecided"
+
+
+def estimate_of(row: pd.Series) -> Estimate:
+    """The estimate of a row ``value, low, high, n, method``."""
+    return Estimate(float(row["value"]), float(row["low"]), float(row["high"]), int(row["n"]), str(row["method"]))
+
+
+def rows_of(table: pd.DataFrame, **cell: object) -> pd.DataFrame:
+    """Rows of ``table`` that match ``cell`` (column = value)."""
+    return table[(table[list(cell)] == pd.Series(cell)).all(axis=1)]
+
+
+def times(first: float, second: float) -> str:
+    """The ratio of two means in words, ``2.1 times``; ``no multiple of`` where the second is not positive."""
+    return f"{first / second:.1f} times" if second > 0 else "no multiple of"
 
 
 def _signed(share: float) -> str:
@@ -54,12 +74,10 @@ def find(summary: pd.DataFrame, arm: str, stage: str, split: str, *, versus: str
     naming what was asked for if there is no such row, or more than one.
     """
     wanted = {"arm": arm, "stage": stage, "split": split, "versus": versus, "metric": metric}
-    table = summary.fillna({"versus": ""})
-    rows = table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    rows = rows_of(summary.fillna({"versus": ""}), **wanted)
     if len(rows) != 1:
         raise ValueError(f"summary: {len(rows)} rows with {wanted}; one is needed, rerun the tables of this profile")
-    row = rows.iloc[0]
-    return Estimate(float(row["value"]), float(row["low"]), float(row["high"]), int(row["n"]), str(row["method"]))
+    return estimate_of(rows.iloc[0])
 
 
 @dataclass(frozen=True)
@@ -76,8 +94,8 @@ class SeedComparison:
         return f"larger in {self.larger} of {self.seeds} seed{'s' * (self.seeds != 1)}"
 
     def times(self) -> str:
-        """The ratio of the means in words, ``2.1 times``; ``no multiple of`` where the second is not positive."""
-        return f"{self.first / self.second:.1f} times" if self.second > 0 else "no multiple of"
+        """The ratio of the means, in words."""
+        return times(self.first, self.second)
 
     def verdict(self) -> Verdict:
         """``supported`` if larger in every seed, ``contradicted`` if in none, else (or with one seed) ``undecided``."""
