@@ -64,6 +64,9 @@ def test_more_than_subgoals_needs_the_gain_and_the_end():
     both = {("bridge", "subgoal", "gain", "all"): 0.2, ("bridge", "subgoal", "rl", "all"): 0.1}
     assert finding("subgoals", ablation=ablation(both)).verdict == HOLDS
     assert finding("subgoals", ablation=ablation(both | {("bridge", "subgoal", "rl", "all"): -0.01})).verdict == IN_PART
+    without = {("bridge", "exploitation", "gain", "all"): 0.2, ("bridge", "exploitation", "rl", "all"): 0.0}
+    assert finding("reflects", ablation=ablation(without)).verdict == IN_PART
+    assert finding("reflects", ablation=ablation(both)).verdict == OPEN
     level = {("bridge", "vanilla", "gain", "matched"): -0.2, ("bridge", "subgoal", "gain", "matched"): 0.2}
     assert finding("level", ablation=ablation(level)).verdict == OPPOSITE
     assert finding("level_subgoals", ablation=ablation(level)).verdict == HOLDS

@@ -79,13 +79,16 @@ def _each_behavior(ablation: pd.DataFrame) -> Finding | None:
     return Finding(f"{seen}; p-values corrected for all arms", combined(names[word] for word in words.values()))
 
 
-def _over_subgoals(ablation: pd.DataFrame) -> Finding | None:
-    rows = rows_of(ablation, how="all", arm="bridge", versus="subgoal", split="id").set_index("stage")
-    if rows.empty:
-        return None
-    found = {stage: estimate_of(rows.loc[stage]) for stage in ("gain", "rl")}
-    seen = f"gain: {found['gain'].points()}; after RL: {found['rl'].points()}"
-    return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
+def _over(versus: str) -> Callable[[pd.DataFrame], Finding | None]:
+    def look(ablation: pd.DataFrame) -> Finding | None:
+        rows = rows_of(ablation, how="all", arm="bridge", versus=versus, split="id").set_index("stage")
+        if rows.empty:
+            return None
+        found = {stage: estimate_of(rows.loc[stage]) for stage in ("gain", "rl")}
+        seen = f"gain: {found['gain'].points()}; after RL: {found['rl'].points()}"
+        return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
+
+    return look
 
 
 def _from_a_level_start(versus: str) -> Callable[[pd.DataFrame], Finding | None]:
@@ -202,7 +205,10 @@ CLAIMS = (
           "a corrected p-value above .05, or a smaller gain", "ablation", _each_behavior),
     Claim("subgoals", "bridge adds more than easier arithmetic: more than subgoals alone", "reviewers",
           f"gain and accuracy after RL, minus those of subgoals alone; {BOTH}", ("ablation",),
-          "an interval that holds zero, or lies below it", "ablation", _over_subgoals),
+          "an interval that holds zero, or lies below it", "ablation", _over("subgoal")),
+    Claim("reflects", "reflection adds to analysis and subgoals: bridge adds more than exploitation", "reviewers",
+          f"gain and accuracy after RL, minus those of the arm without reflection; {BOTH}", ("ablation",),
+          "an interval that holds zero, or lies below it", "ablation", _over("exploitation")),
     Claim("level", "bridge gains more than vanilla from the same accuracy before RL", "reviewers",
           f"gains at equal starts, problems sorted by the other seeds' rollouts; {BOTH}", ("ablation",),
           "an interval that holds zero, or lies below it", "ablation", _from_a_level_start("vanilla")),
