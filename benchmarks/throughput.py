@@ -27,7 +27,17 @@ from bi.augmentation.arms import build_problems, build_rows
 from bi.provenance import provenance, write_table
 from bi.recipes import CPU, digest
 from bi.training.policy import encode_completion, encode_prompt, load_policy
-from bi.training.pretrain import BASES, Batch, batch, make_model, make_optimizers, make_tokenizer, pack, packed_loss
+from bi.training.pretrain import (
+    BASES,
+    Batch,
+    batch,
+    make_model,
+    make_optimizers,
+    make_tokenizer,
+    pack,
+    packed_loss,
+    passes_format,
+)
 from bi.training.sampler import sample
 
 Work = Callable[[], tuple[float, float]]
@@ -42,7 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     began = time.monotonic()
-    kinds = {"pretraining": (pretraining(), torch.bfloat16), "fine-tuning": (tuning(), torch.float32),
+    kinds = {"pretraining": (pretraining(), passes_format(torch.device("cpu"))), "fine-tuning": (tuning(), torch.float32),
              "sampling": (sampling(), torch.float32)}
     width, rows = BASES["tiny-base"].hidden, []
     for work, _ in kinds.values():

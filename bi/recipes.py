@@ -180,6 +180,17 @@ class PassRecipe:
 
 
 @dataclass(frozen=True)
+class SizesRecipe:
+    """Tests beside those of the splits (``GRID=bases``): ``problems`` problems of each number of operations in ``ops``.
+
+    None of ``ops`` may be a size that is trained on, so that no such problem can stand in a training set.
+    """
+
+    ops: tuple[int, ...] = ()
+    problems: int = 100
+
+
+@dataclass(frozen=True)
 class RejectionRecipe:
     """Rejection sampling (``GRID=rejection``): SFT rows out of a fine-tuned checkpoint's rollouts.
 
@@ -203,7 +214,10 @@ class ModelRecipe:
 
 @dataclass(frozen=True)
 class Profile:
-    """All that ``make reproduce PROFILE=name`` needs to know."""
+    """All that ``make reproduce PROFILE=name`` needs to know.
+
+    ``bases``: further starting models, which ``GRID=bases`` compares with ``models``.
+    """
 
     name: str
     models: tuple[ModelRecipe, ...]
@@ -218,15 +232,18 @@ class Profile:
     evaluation: EvalRecipe = EvalRecipe()
     passes: PassRecipe = PassRecipe()
     rejection: RejectionRecipe = RejectionRecipe()
+    sizes: SizesRecipe = SizesRecipe()
     arms: tuple[str, ...] = ARMS
+    bases: tuple[ModelRecipe, ...] = ()
     note: str = field(default="", compare=False)
 
     def grpo_for(self, model: str) -> GRPORecipe:
         """The GRPO recipe with the changes that ``model`` asks for; raises ``ValueError`` for an unknown model."""
-        for entry in self.models:
+        for entry in (*self.models, *self.bases):
             if entry.name == model:
                 return dataclasses.replace(self.grpo, **dict(entry.grpo))
-        raise ValueError(f"profile {self.name!r} has no model {model!r}; it has {[m.name for m in self.models]}")
+        raise ValueError(f"profile {self.name!r} has no model {model!r}; it has "
+                         f"{[m.name for m in (*self.models, *self.bases)]}")
 
 
 TINY_BASE = "models/tiny-base"
@@ -277,6 +294,8 @@ SMOKE = Profile(
     evaluation=EvalRecipe(samples=2, pass_at=(1, 2), bootstrap=200),
     passes=PassRecipe(problems=4, samples=4, pass_at=(1, 4)),
     rejection=RejectionRecipe(samples=4, above=0.0, below=1.0),
+    sizes=SizesRecipe(ops=(1,), problems=4),
+    bases=(ModelRecipe("models/plain-base"),),
     note="a few minutes; proves the plumbing and claims nothing",
 )
 
@@ -300,6 +319,8 @@ CPU = Profile(
     ),
     influence=InfluenceRecipe(prompts=64, rollouts=16),
     through=ThroughRecipe(every=25),
+    sizes=SizesRecipe(ops=(4, 12)),
+    bases=(ModelRecipe("models/plain-base"),),
     note="two cores; real claims on the book-size model",
 )
 

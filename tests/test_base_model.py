@@ -23,6 +23,7 @@ from bi.training.pretrain import (
     make_tokenizer,
     pack,
     packed_loss,
+    passes_format,
     step_documents,
     train_base,
 )
@@ -100,6 +101,20 @@ def test_rows_hold_whole_documents_and_a_step_is_a_function_of_its_number():
     assert int((packed.labels[0, :size] != -100).sum()) == len(first.completion.split()) + 1 - len(first.silent)
     with pytest.raises(ValueError, match="width is 4"):
         pack([[([1, 2, 3], [4, 5], ())]], 4, 0)
+
+
+@pytest.mark.parametrize(("known", "format"), [
+    ({"avx2": True, "avx512_bf16": False, "amx_bf16": False}, torch.float32), ({"avx512_bf16": True}, torch.bfloat16),
+    ({"amx_bf16": True}, torch.bfloat16), ({"neon": True, "bf16": True}, torch.bfloat16), ({}, torch.float32)])
+def test_a_processor_that_would_emulate_bfloat16_is_not_asked_to(monkeypatch, known, format):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
+    assert passes_format(torch.device("cpu")) == format
+    assert passes_format(torch.device("cuda")) == torch.bfloat16
+    seen = []
+    model = make_model(TINY, make_tokenizer(TINY))
+    model.lm_head.register_forward_hook(lambda module, given, made: seen.append(made.dtype))
+    packed_loss(model.model, model.lm_head, batch(TINY, make_tokenizer(TINY), 0)).backward()
+    assert seen == [format]
 
 
 def test_packed_documents_do_not_see_one_another():

@@ -163,12 +163,20 @@ def test_the_grid_has_every_cell_once():
 def test_grids_share_their_cells_and_keep_their_tables_apart():
     tables = {name: make_grid("cpu", name).jobs()[-1] for name in GRIDS}
     folders = {name: STAGES[stage].folder(run) for name, (stage, run) in tables.items()}
-    assert folders["main"] == folders["full"] and len(set(folders.values())) == 5
+    assert folders["main"] == folders["full"] and len(set(folders.values())) == 6
     assert [make_grid("cpu", name).results for name in GRIDS] == ["", "", "probability", "rejection", "passes",
-                                                                "through"]
+                                                                "through", "bases"]
     bridge = {name: {STAGES[stage].folder(run) for stage, run in make_grid("cpu", name).jobs() if stage == "grpo"}
               for name in GRIDS}
     assert len(bridge["main"] & bridge["probability"]) == 6 and bridge["passes"] == bridge["through"] == bridge["main"]
+
+
+def test_the_grid_of_bases_shares_the_first_models_cells_and_makes_its_tables_once():
+    main, bases = ({(stage, run) for stage, run in make_grid("cpu", name).jobs()} for name in ("main", "bases"))
+    assert {pair for pair in main if pair[0] in ("sft", "grpo", "evaluate")} < bases
+    assert Counter(run.model for stage, run in bases if stage == "grpo") == dict.fromkeys(
+        ("models/tiny-base", "models/plain-base"), 6)
+    assert [run.model for stage, run in bases if stage == "tables_bases"] == ["models/tiny-base"]
 
 
 def test_arms_of_rollouts_are_selected_and_all_others_drawn():

@@ -19,7 +19,7 @@ def check_all(grid: Grid, root: Path, runs: Path, cores: int) -> None:
     """Raise ``ValueError`` that lists everything which would stop the run later; nothing is written."""
     problems = []
     checks: list[Callable[[], None]] = [lambda: check_notebooks(grid, root)]
-    checks += [lambda name=model.name: check_model(name, root) for model in grid.profile.models]
+    checks += [lambda name=name: check_model(name, root) for name in grid.models.values()]
     checks += [lambda: require_space(runs, bytes_needed(grid, root, cores))]
     for check in checks:
         try:
@@ -67,8 +67,8 @@ def _in_cache(name: str) -> bool:
 def bytes_needed(grid: Grid, root: Path, cores: int) -> int:
     """Disk space of a full run: two checkpoints a cell; for each job at work two resume points with AdamW's state."""
     needed = SPARE_BYTES
-    for model in grid.profile.models:
-        size = model_bytes(model.name, root)
+    for name in grid.models.values():
+        size = model_bytes(name, root)
         cells = len(grid.arms) * len(grid.profile.seeds)
         needed += size * (2 * cells + 6 * min(cores, cells))
     return needed

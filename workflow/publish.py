@@ -23,7 +23,7 @@ def publish(grid: Grid, root: Path, runs: Path, results: Path) -> list[Path]:
     provenance, which goes first; ``timings.json`` holds wall time and peak memory of every job of the profile's grid.
     """
     changed = []
-    for number, (folder, name) in enumerate(grid.models.items()):
+    for number, (folder, name) in enumerate(grid.compared.items()):
         place = (results / folder if number else results) / grid.results
         made = sorted((root / Run(grid.profile.name, name, runs=str(runs)).folder(grid.plan.tables)).glob("*.csv"))
         for table in made:

@@ -65,11 +65,13 @@ STAGES = {
         Stage("lines", CELL),
         Stage("passes", CELL),
         Stage("through", CELL),
+        Stage("sizes", CELL),
         Stage("tables", TABLES),
         Stage("tables_probability", TABLES, file="tables"),
         Stage("tables_rejection", TABLES, file="tables"),
         Stage("tables_passes", TABLES),
         Stage("tables_through", TABLES),
+        Stage("tables_bases", TABLES),
     )
 }
 AROUND_RL = ("measure", "grpo", "evaluate", "lines")
@@ -80,13 +82,15 @@ class GridPlan:
     """What a grid runs: its ``arms`` (none: those of the profile), stages of a cell behind SFT, and its tables.
 
     The tables of ``main`` and ``full`` are the profile's; every other grid has tables of its own, published in a folder
-    of its name, and shares the cells of its arms with the others.
+    of its name, and shares the cells of its arms with the others. With ``bases`` the cells are those of the profile's
+    further bases too, and the tables, made once, compare all of them.
     """
 
     meaning: str
     arms: tuple[str, ...] = ()
     cells: tuple[str, ...] = AROUND_RL
     tables: str = "tables"
+    bases: bool = False
 
 
 GRIDS = {
@@ -98,6 +102,8 @@ GRIDS = {
     "passes": GridPlan("many samples a problem, for pass@k", cells=("grpo", "passes"), tables="tables_passes"),
     "through": GridPlan("accuracy, influence and tokens through RL", cells=("measure", "grpo", "evaluate", "through"),
                         tables="tables_through"),
+    "bases": GridPlan("the same arms from other base models, and more sizes of problems",
+                      cells=("measure", "grpo", "evaluate", "sizes"), tables="tables_bases", bases=True),
 }
 
 
@@ -125,18 +131,24 @@ class Grid:
 
     @property
     def models(self) -> dict[str, str]:
-        """Models of the profile by folder name."""
-        return {slug(model.name): model.name for model in self.profile.models}
+        """The models that this grid starts from by folder name."""
+        further = self.profile.bases if self.plan.bases else ()
+        return {slug(model.name): model.name for model in (*self.profile.models, *further)}
+
+    @property
+    def compared(self) -> dict[str, str]:
+        """The models that get tables of their own: all, or, where one table compares them, the first alone."""
+        return dict(list(self.models.items())[:1]) if self.plan.bases else self.models
 
     def jobs(self) -> list[tuple[str, Run]]:
         """Every job, stage by stage, in an order in which they could run."""
-        name, models, seeds = self.profile.name, [m.name for m in self.profile.models], self.profile.seeds
+        name, models, seeds = self.profile.name, list(self.models.values()), self.profile.seeds
         jobs = [("problems", Run(name, seed=seed)) for seed in seeds]
         jobs += [("base", Run(name, model, seed=seeds[0])) for model in models]
         cells = [Run(name, model, arm, seed) for model in models for seed in seeds for arm in self.arms]
         jobs += [("select" if ARM_TABLE[run.arm].from_rollouts else "sft", run) for run in cells]
         jobs += [(stage, run) for stage in self.plan.cells for run in cells]
-        return jobs + [(self.plan.tables, Run(name, model)) for model in models]
+        return jobs + [(self.plan.tables, Run(name, model)) for model in self.compared.values()]
 
 
 def make_grid(profile: str, name: str = "main") -> Grid:

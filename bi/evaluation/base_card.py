@@ -20,8 +20,8 @@ from bi.provenance import provenance, write_table
 from bi.recipes import CPU, TaskRecipe, digest
 from bi.tasks.problem import in_corpus_half
 from bi.training.corpus import KINDS
-from bi.training.policy import Policy, load_policy
-from bi.training.pretrain import BaseRecipe, corpus, train_base
+from bi.training.policy import Policy, default_device, load_policy
+from bi.training.pretrain import BaseRecipe, corpus, passes_format, train_base
 
 MAX_BYTES = 8_000_000  # what weights in the repository may weigh
 
@@ -79,7 +79,8 @@ def _write_card(folder: Path, policy: Policy, recipe: BaseRecipe, history: pd.Da
     accuracy, anatomy = measure_base(policy, recipe)
     contents, overlap = corpus_facts(recipe, CPU.task)
     facts = provenance(
-        profile="base", seeds=[recipe.seed], recipe_digest=digest(recipe), wall_s=float(history["seconds"].iloc[-1])
+        profile="base", seeds=[recipe.seed], recipe_digest=digest(recipe), wall_s=float(history["seconds"].iloc[-1]),
+        passes=str(passes_format(default_device())).removeprefix("torch."),
     )
     curve = history.iloc[:: max(1, len(history) // 200)][["step", "loss", "tokens"]]
     tables = {"accuracy": accuracy, "anatomy": anatomy, "corpus": contents, "overlap": overlap, "loss": curve}
@@ -122,7 +123,7 @@ def card_text(
         the cpu profile, seed 0, these stand in the corpus: {_shares(tables["overlap"])}.""",
         f"""**Training.** {int(last["tokens"]):,} tokens (padding not counted), loss on completions only,
         {recipe.steps:,} batches of {recipe.rows} x {recipe.width} packed tokens, Muon ({recipe.muon_lr:g}) for the
-        matrices of the blocks and AdamW ({recipe.adam_lr:g}) for the rest, bfloat16 autocast; {minutes:.0f} minutes
+        matrices of the blocks and AdamW ({recipe.adam_lr:g}) for the rest, passes in {facts["passes"]}; {minutes:.0f} minutes
         ({last["tokens"] / last["seconds"]:,.0f} tokens/s) on {facts["hardware"].get("cpu", "a CPU")}, one thread, other
         work beside it or not. Loss curve: `loss.csv`.""",
         f"""**Measured** on {PROBLEMS} held-out problems for each number of operations, greedy decoding, in per cent;

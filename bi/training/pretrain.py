@@ -205,22 +205,38 @@ def pack(rows: Sequence[Sequence[Encoded]], width: int, pad_id: int) -> Batch:
     return Batch(ids, labels, documents, positions, sum(len(row) for row in rows))
 
 
-def attention_bias(documents: Tensor) -> Tensor:
+def passes_format(device: torch.device) -> torch.dtype:
+    """Number format of the passes: bfloat16 where the hardware multiplies it, else float32.
+
+    A CPU has to know it (x86: AVX-512 BF16 or AMX; Arm: the bf16 extension); one that does not emulates it, some twenty
+    times slower than float32.
+    """
+    if device.type != "cpu":
+        return torch.bfloat16
+    known = torch.cpu.get_capabilities()
+    return torch.bfloat16 if any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")) else torch.float32
+
+
+def attention_bias(documents: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Additive attention mask ``(B, 1, T, T)``: a token sees the earlier tokens of its own document."""
     width = documents.shape[1]
     causal = torch.ones((width, width), dtype=torch.bool, device=documents.device).tril()
     seen = (documents[:, None, :, None] == documents[:, None, None, :]) & causal
-    return torch.zeros(seen.shape, dtype=torch.bfloat16, device=documents.device).masked_fill(~seen, -1e4)
+    return torch.zeros(seen.shape, dtype=dtype, device=documents.device).masked_fill(~seen, -1e4)
 
 
 def packed_loss(body: Callable, head: nn.Module, packed: Batch) -> Tensor:
-    """Mean cross-entropy of the answers' tokens; ``body`` maps ids to hidden states, ``head`` these to logits."""
+    """Mean cross-entropy of the answers' tokens; ``body`` maps ids to hidden states, ``head`` these to logits.
+
+    Passes are in :func:`passes_format`, the loss is in float32.
+    """
+    dtype = passes_format(packed.ids.device)
     labels = packed.labels[:, 1:]
     counted = labels != -100
-    with torch.autocast(packed.ids.device.type, torch.bfloat16):
+    with torch.autocast(packed.ids.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
         hidden = body(
             input_ids=packed.ids,
-            attention_mask=attention_bias(packed.documents),
+            attention_mask=attention_bias(packed.documents, dtype),
             position_ids=packed.positions,
             use_cache=False,
         ).last_hidden_state
