@@ -52,8 +52,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     began = time.monotonic()
-    kinds = {"pretraining": (pretraining(), passes_format(torch.device("cpu"))), "fine-tuning": (tuning(), torch.float32),
-             "sampling": (sampling(), torch.float32)}
+    kinds = {"pretraining": (pretraining(), passes_format(torch.device("cpu"))),
+             "fine-tuning": (tuning(), torch.float32), "sampling": (sampling(), torch.float32)}
     width, rows = BASES["tiny-base"].hidden, []
     for work, _ in kinds.values():
         work()  # compilation, caches

@@ -35,6 +35,7 @@ def solutions(exercise: Exercise) -> dict[str, Callable[..., Any]]:
 
 
 import base_model  # noqa: E402  (the folder above has to be on the path first)
+import bases as bases  # noqa: E402
 import did_not_reproduce  # noqa: E402
 import fine_tuning_to_grpo  # noqa: E402
 import measuring_influence as measuring  # noqa: E402
@@ -337,6 +338,14 @@ def equal_tokens(at: Callable[..., float] = within, gains: bool = True, sign: in
         ends = [at(run, budget) - (run[0][1] if gains else 0) for run in (first, second)]
         return sign * (ends[0] - ends[1])
     return gain_at_equal_tokens
+
+
+def nearest(curve: list[tuple[float, float]], at: float) -> float:
+    return min(curve, key=lambda point: abs(point[0] - at))[1]
+
+
+def from_start(gain: Callable[..., float]) -> Callable[..., float]:
+    return lambda first, second, at: gain(first, at) - gain(second, at)
 
 
 def lucky(reduce: str = "mean", sign: int = 1, keys: tuple[str, ...] = ("arm", "stage", "split"),

@@ -22,6 +22,7 @@ from bi.course import (
     outcomes,
     reweighting,
     saturation,
+    sizes,
 )
 from bi.course.exercise import Attempt, Exercise, Verdict, Wrong
 
@@ -37,6 +38,7 @@ EXERCISES: tuple[Exercise, ...] = (
     *choosing.EXERCISES,
     *outcomes.EXERCISES,
     *many_arms.EXERCISES,
+    *sizes.EXERCISES,
     *reweighting.EXERCISES,
     *saturation.EXERCISES,
     *certainty.EXERCISES,

@@ -123,9 +123,9 @@ def card_text(
         the cpu profile, seed 0, these stand in the corpus: {_shares(tables["overlap"])}.""",
         f"""**Training.** {int(last["tokens"]):,} tokens (padding not counted), loss on completions only,
         {recipe.steps:,} batches of {recipe.rows} x {recipe.width} packed tokens, Muon ({recipe.muon_lr:g}) for the
-        matrices of the blocks and AdamW ({recipe.adam_lr:g}) for the rest, passes in {facts["passes"]}; {minutes:.0f} minutes
-        ({last["tokens"] / last["seconds"]:,.0f} tokens/s) on {facts["hardware"].get("cpu", "a CPU")}, one thread, other
-        work beside it or not. Loss curve: `loss.csv`.""",
+        matrices of the blocks and AdamW ({recipe.adam_lr:g}) for the rest, passes in {facts["passes"]};
+        {minutes:.0f} minutes ({last["tokens"] / last["seconds"]:,.0f} tokens/s) on
+        {facts["hardware"].get("cpu", "a CPU")}, one thread, other work beside it or not. Loss curve: `loss.csv`.""",
         f"""**Measured** on {PROBLEMS} held-out problems for each number of operations, greedy decoding, in per cent;
         intervals and counts in `accuracy.csv`. `accuracy` is the final answer, `strict` asks for every line to be
         right; the others count lines whose predecessors are right: operands solved before use (order), the right

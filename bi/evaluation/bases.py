@@ -16,13 +16,14 @@ from bi.evaluation.through import interval_method
 
 REFERENCE = "vanilla"
 CELL = ("base", "arm", "seed", "stage", "size")
+"""What a table of rollouts is of: the starting model, the arm, its seed, ``sft`` or ``rl``, and the problems' size."""
 COLUMNS = ("base", "than", "arm", "versus", "stage", "size", "value", "low", "high", "n", "method")
 Key = tuple[str, str, str]
 """Base, arm and stage."""
 
 
 def size_rows(rollouts: pd.DataFrame, cell: Mapping[str, object]) -> pd.DataFrame:
-    """Rows ``base, arm, seed, stage, size, problem_id, n, correct`` of one rollout table; ``cell`` has the first five."""
+    """Rows :data:`CELL` and ``problem_id, n, correct`` of one rollout table; ``cell`` holds the former."""
     rows = problem_counts(rollouts).assign(**cell)
     return rows[[*CELL, "problem_id", "n", "correct"]]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bi.evaluation import through_findings
+from bi.evaluation import bases_findings, through_findings
 from bi.evaluation.ablation import holds_after_correction
 from bi.evaluation.findings import NOT_RUN, OPEN, SPLITS, Finding, combined
 from bi.evaluation.verdicts import Estimate, Verdict, compare_seeds, estimate_of, find, rows_of, sided
@@ -251,6 +251,13 @@ CLAIMS = (
           f"difference of gains at the last kept step that the cheaper arm's tokens pay for; {BOTH}",
           ("through/tokens",), "an interval that holds zero, or lies below it", "through_training",
           through_findings.at_equal_tokens),
+    Claim("bases", "RL adds more to bridge than to vanilla from every base and on every size of problems", "book",
+          f"difference of gains for every pair of base and size; {BOTH}", ("bases/accuracy",),
+          "a pair whose interval holds zero, or lies below it", "bases", bases_findings.everywhere),
+    Claim("unseen", "bridge gains more than vanilla from a base that has never read a behaviour too", "book",
+          f"difference of gains from the base without behaviours, on two sizes of problems; {BOTH}",
+          ("bases/accuracy",), "an interval that holds zero, or lies below it", "bases",
+          bases_findings.without_behaviors),
     Claim("dyval", "the effect appears on PromptBench as well", "paper", "the main table on arithmetic trees", (),
           "an extra gain whose interval holds zero", "did-not-reproduce", _nothing),
     Claim("scale", "the effect has the reported size with Qwen2.5 and Llama 3.2", "paper",

@@ -1,0 +1,75 @@
+"""Numbers and tables of the chapter on bases and sizes, by the names that its text uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from bi.chapter import UNMEASURED
+from bi.evaluation.bases_findings import extra
+from bi.evaluation.verdicts import estimate_of, rows_of
+from bi.figure_style import ARM_COLORS, ordered
+
+CONDITIONS = {("train", "informative_train"): "training prompts with mixed outcomes",
+              ("id", "mean_accuracy"): "influence, points a step"}
+SCALES = {"mean_accuracy": 100.0}
+
+
+def bases_facts(accuracy: pd.DataFrame | None) -> dict[str, Any]:
+    """Which bases and sizes were measured, and the method of the intervals, in words."""
+    if accuracy is None:
+        return {"measured": "Nothing of this has been measured yet for this profile; `make reproduce GRID=bases` does.",
+                "method": UNMEASURED, "first_base": UNMEASURED}
+    bases, sizes = list(dict.fromkeys(accuracy["base"])), sorted(set(accuracy["size"]))
+    return {"measured": f"Measured here: {len(bases)} bases ({', '.join(bases)}), problems of "
+                        f"{', '.join(map(str, sizes))} operations.",
+            "method": str(accuracy["method"].iloc[-1]), "first_base": bases[0]}
+
+
+def strength_rows(cards: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row a base: per cent of right answers by number of operations, greedy, before any fine-tuning (its card)."""
+    rows = {name: table[table["metric"] == "accuracy"].set_index("n_ops")["value"] for name, table in cards.items()}
+    shown = pd.DataFrame(rows).T.mul(100).map("{:.1f}".format)
+    return shown.rename(columns=lambda n: f"{n} operations").rename_axis(columns=None)
+
+
+def extra_rows(accuracy: pd.DataFrame | None) -> pd.DataFrame:
+    """What bridge has above vanilla before RL, in the gain and after RL, by base and size, in points, as texts."""
+    if accuracy is None:
+        return pd.DataFrame()
+    first, shown = accuracy["base"].iloc[0], []
+    for (base, size), _ in extra(accuracy).groupby(["base", "size"], sort=False):
+        row = {"base": base, "operations": size}
+        for stage, words in (("sft", "before RL"), ("gain", "gain"), ("rl", "after RL")):
+            row[words] = _brief(extra(accuracy, stage), base, size)
+        row[f"gain, more than from {first}"] = _brief(extra(accuracy, than=first), base, size)
+        shown.append(row)
+    return pd.DataFrame(shown).sort_values(["operations", "base"], key=_by_appearance(accuracy))
+
+
+def _by_appearance(accuracy: pd.DataFrame) -> Callable[[pd.Series], pd.Series]:
+    places = {name: place for place, name in enumerate(dict.fromkeys(accuracy["base"]))}
+    return lambda column: column.map(places) if column.name == "base" else column
+
+
+def _brief(rows: pd.DataFrame, base: object, size: object) -> str:
+    held = rows_of(rows, base=base, size=size)
+    return estimate_of(held.iloc[0]).brief() if len(held) else ""
+
+
+def condition_rows(conditions: pd.DataFrame | None) -> pd.DataFrame:
+    """The two conditions before RL by base and arm: means over seeds, with the seeds behind them, as texts."""
+    if conditions is None:
+        return pd.DataFrame()
+    shown = []
+    for base in dict.fromkeys(conditions["base"]):
+        for arm in ordered(conditions["arm"], ARM_COLORS):
+            row = {"base": base, "arm": arm}
+            for (target, metric), words in CONDITIONS.items():
+                held = rows_of(conditions, base=base, arm=arm, target=target, metric=metric)
+                values = SCALES.get(metric, 1.0) * held.sort_values("seed")["value"]
+                row[words] = f"{values.mean():.3f} ({', '.join(f'{value:.3f}' for value in values)})"
+            shown.append(row)
+    return pd.DataFrame(shown)

@@ -1,0 +1,41 @@
+"""What the table of bases and sizes says about the claims on it (:data:`bi.evaluation.claims.CLAIMS`)."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bi.evaluation.findings import SPLITS, Finding, combined
+from bi.evaluation.verdicts import estimate_of, rows_of, sided
+
+ARM, REFERENCE = "bridge", "vanilla"
+WITHOUT_BEHAVIORS = "plain-base"
+"""The base whose corpus holds no behaviour (:data:`bi.training.pretrain.BASES`)."""
+
+
+def extra(accuracy: pd.DataFrame, stage: str = "gain", *, than: str = "") -> pd.DataFrame:
+    """Rows of what bridge has above vanilla, by base and size; with ``than``, above what it has from that base."""
+    rows = rows_of(accuracy, arm=ARM, versus=REFERENCE, stage=stage)
+    return rows[rows["than"].astype("string").fillna("") == than]
+
+
+def everywhere(accuracy: pd.DataFrame) -> Finding | None:
+    """Whether bridge gains more than vanilla from every base and on every size of problems."""
+    rows = extra(accuracy)
+    if rows["base"].nunique() < 2:
+        return None
+    verdicts = [sided(row["low"], row["high"]) for _, row in rows.iterrows()]
+    ends = [rows.loc[rows["value"].idxmin()], rows.loc[rows["value"].idxmax()]]
+    least, most = (f"{estimate_of(row).points()} at {row['size']} operations from {row['base']}" for row in ends)
+    counted = [verdicts.count(word) for word in ("supported", "contradicted")]  # type: ignore[arg-type]
+    return Finding(f"larger beyond doubt in {counted[0]} and smaller in {counted[1]} of {len(rows)} pairs of base and "
+                   f"size; least {least}; most {most}", combined(verdicts))
+
+
+def without_behaviors(accuracy: pd.DataFrame) -> Finding | None:
+    """Whether bridge gains more than vanilla from a base that has read no behaviour."""
+    rows = rows_of(extra(accuracy), base=WITHOUT_BEHAVIORS).set_index("split")
+    if not set(SPLITS) <= set(rows.index):
+        return None
+    found = {split: estimate_of(rows.loc[split]) for split in SPLITS}
+    seen = "; ".join(f"{SPLITS[split]}: {estimate.points()}" for split, estimate in found.items())
+    return Finding(seen, combined(estimate.verdict() for estimate in found.values()))

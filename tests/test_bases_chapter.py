@@ -1,0 +1,105 @@
+"""The chapter on bases and sizes: claims are decided by the table, figures draw it, and nothing is invented."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from test_bases import counts
+
+from bi import bases_figures as figures
+from bi.bases_chapter import bases_facts, condition_rows, extra_rows, strength_rows
+from bi.chapter import UNMEASURED, read_table
+from bi.evaluation.bases import bases_table
+from bi.evaluation.claims import judge_claims
+from bi.evaluation.findings import HOLDS, IN_PART, OPEN, OPPOSITE, UNSEEN
+from bi.evidence_chapters import drawing
+
+NAMES = {"tiny": "tiny-base", "wide": "plain-base"}
+
+
+@pytest.fixture(scope="module")
+def table():
+    found = bases_table(counts(), resamples=50).replace({"base": NAMES, "than": NAMES})
+    return found.assign(split=found["size"].map({8: "id", 12: "ood"}))
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+def moved(table, low, high, **cell):
+    """``table`` with other intervals of the extra gain in the rows of ``cell``."""
+    found, cell = table.copy(), {"arm": "bridge", "versus": "vanilla", "stage": "gain", "than": "", **cell}
+    where = (found[list(cell)] == pd.Series(cell)).all(axis=1)
+    assert where.any()
+    found.loc[where, ["value", "low", "high"]] = [(low + high) / 2, low, high]
+    return found
+
+
+def finding(key, table):
+    return judge_claims(lambda name: table if name == "bases/accuracy" else None)[key]
+
+
+def test_everywhere_means_every_base_and_every_size(table):
+    found = finding("bases", moved(table, 0.1, 0.2))
+    assert found.verdict == HOLDS and "in 4 and smaller in 0 of 4 pairs" in found.seen
+    found = finding("bases", moved(moved(table, 0.1, 0.2), -0.01, 0.02, base="plain-base", size=12))
+    assert found.verdict == IN_PART and "in 3 and" in found.seen
+    assert "least +0.5 points (95% interval −1.0 to +2.0) at 12 operations from plain-base" in found.seen
+    assert finding("bases", moved(table, -0.2, -0.1)).verdict == OPPOSITE
+    assert finding("bases", table[table["base"] == "tiny-base"]).verdict == OPEN
+
+
+def test_the_base_without_behaviours_is_judged_on_the_two_splits(table):
+    other = moved(table, -0.2, -0.1, base="tiny-base")
+    assert finding("unseen", moved(other, 0.1, 0.2, base="plain-base")).verdict == HOLDS
+    assert finding("unseen", moved(other, -0.1, 0.2, base="plain-base")).verdict == UNSEEN
+    assert finding("unseen", table[table["base"] == "tiny-base"]).verdict == OPEN
+
+
+def test_the_map_says_value_interval_and_verdict_of_every_pair(table):
+    ax = figures.effect_map(moved(table, -0.01, 0.02, base="plain-base", size=12))
+    cells = [text.get_text() for text in ax.texts]
+    assert len(cells) == 4 and sum("open" in cell for cell in cells) == 1
+    assert any(cell.startswith("+20.0\n(") for cell in cells)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["tiny-base", "plain-base"]
+
+
+def test_gains_stand_over_the_accuracy_that_they_start_from(table):
+    ax = figures.gain_by_start(table)
+    curves = [line for line in ax.get_lines() if len(line.get_xdata()) == 2 and line.get_marker() in "os"]
+    starts = {tuple(np.round(line.get_xdata(), 2)) for line in curves}
+    assert len(curves) == 4 and starts == {(0.4, 0.2)}
+    ax = drawing(None, figures.gain_by_start, "make reproduce GRID=bases")()
+    assert "GRID=bases" in ax.texts[0].get_text()
+
+
+def test_rows_and_facts_are_those_of_the_table(table):
+    rows = extra_rows(table).set_index(["operations", "base"])
+    assert list(rows.index) == [(8, "tiny-base"), (8, "plain-base"), (12, "tiny-base"), (12, "plain-base")]
+    assert rows.loc[(8, "tiny-base"), "gain"].startswith("+20.0 (") and rows.iloc[0, -1] == ""
+    assert rows.loc[(8, "plain-base"), "gain, more than from tiny-base"].startswith("−15.0 (")
+    facts = bases_facts(table)
+    assert "2 bases (tiny-base, plain-base)" in facts["measured"] and "8, 12" in facts["measured"]
+    assert "3 seeds x 30 problems" in facts["method"]
+    assert bases_facts(None)["method"] == UNMEASURED and "GRID=bases" in bases_facts(None)["measured"]
+    assert extra_rows(None).empty and condition_rows(None).empty
+
+
+def test_conditions_show_the_mean_and_every_seed():
+    conditions = pd.DataFrame([
+        {"base": base, "arm": arm, "seed": seed, "target": target, "metric": metric, "value": value + seed / 10}
+        for base in ("a", "b") for arm in ("vanilla", "bridge") for seed in (0, 1)
+        for target, metric, value in (("train", "informative_train", 0.5), ("id", "mean_accuracy", 0.001))])
+    rows = condition_rows(conditions).set_index(["base", "arm"])
+    assert rows.loc[("b", "bridge"), "training prompts with mixed outcomes"] == "0.550 (0.500, 0.600)"
+    assert rows.loc[("a", "vanilla"), "influence, points a step"] == "5.100 (0.100, 10.100)"
+
+
+def test_the_strength_of_a_base_is_read_from_its_card(root):
+    card = read_table(root / "results" / "cpu", "models/plain-base/accuracy")
+    rows = strength_rows({"plain-base": card})
+    wanted = card[(card["metric"] == "accuracy") & (card["n_ops"] == 5)]["value"].iloc[0]
+    assert rows.loc["plain-base", "5 operations"] == f"{100 * wanted:.1f}"

@@ -1,0 +1,29 @@
+"""The grid of bases, on the smallest profile, from problems to tables: slow, but real."""
+
+import pandas as pd
+import pytest
+from test_through_runs import go
+
+from bi.recipes import SMOKE
+from bi.runs import Run, slug
+from workflow.stages import make_grid
+
+pytestmark = pytest.mark.slow
+
+
+def test_every_base_is_measured_on_every_size_and_compared_in_one_table(tmp_path):
+    grid = make_grid("smoke", "bases")
+    for stage, run in grid.jobs():
+        go(stage, Run(run.profile, run.model, run.arm, run.seed, str(tmp_path)), grid.arms)
+    folder = Run("smoke", SMOKE.models[0].name, runs=str(tmp_path)).folder("tables_bases")
+    accuracy, conditions = (pd.read_csv(folder / f"{name}.csv") for name in ("accuracy", "conditions"))
+    bases = [slug(model.name) for model in (*SMOKE.models, *SMOKE.bases)]
+    assert list(dict.fromkeys(accuracy["base"])) == bases and set(conditions["base"]) == set(bases)
+    sizes = {*SMOKE.sizes.ops, SMOKE.task.id_ops[0], SMOKE.task.ood_ops[0]}
+    assert set(accuracy["size"]) == sizes and set(accuracy["split"].dropna()) == {"id", "ood"}
+    for base, model in zip(bases, (*SMOKE.models, *SMOKE.bases), strict=True):
+        for arm in SMOKE.arms:
+            run = Run("smoke", model.name, arm, 0, str(tmp_path))
+            answers = pd.read_parquet(run.rollouts("rl", "ood"), columns=["answer"])["answer"]
+            held = accuracy.query("base == @base and arm == @arm and stage == 'rl' and split == 'ood' and versus.isna()")
+            assert held["value"].tolist() == pytest.approx([answers.mean()])
