@@ -48,7 +48,8 @@ help: ## List these commands
 	@echo
 	@echo 'Settings, each written NAME=value after the command:'
 	@echo '  PROFILE     size of the run: smoke (minutes, claims nothing), cpu (the default), gpu, paper'
-	@echo '  GRID        what reproduce runs: main (the default), full, probability, rejection, passes or through'
+	@echo '  GRID        what reproduce runs: main (the default), full, probability, rejection, tokens, passes,'
+	@echo '              through or bases'
 	@echo '  CORES       jobs at a time (default: every core)'
 	@echo '  CLUSTER     folder of a Snakemake profile: the same run on a cluster'
 	@echo '  ARGS        more options for pytest, as in ARGS="-k igsm"'

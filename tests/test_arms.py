@@ -150,7 +150,8 @@ def test_controls_hold_their_own_behaviours_only():
 def test_the_names_of_the_arms_are_the_same_everywhere():
     assert list(figure_style.ARM_COLORS) == list(figure_style.ARM_MARKERS)
     assert set(figure_style.ARM_COLORS) == set(ARM_TABLE)
-    assert set(GRID_ARMS) == set(ARM_TABLE) - {"exploration", "bridge_20", "bridge_30", "rejection", "rejection_bridge"}
+    assert set(GRID_ARMS) == set(ARM_TABLE) - {"exploration", "bridge_20", "bridge_30", "rejection", "rejection_bridge",
+                                               "vanilla_tokens"}
     assert set(ARM_RATES) < set(GRID_ARMS) < set(DRAWN_ARMS)
     assert set(GRID_ARMS) >= {arm for profile in PROFILES.values() for arm in profile.arms}
 

@@ -80,6 +80,18 @@ def test_more_than_augmentation_needs_both_arms():
     assert finding("augmented", ablation=ablation({("pp", "bridge", "gain", "all"): -0.2})).verdict == OPEN
 
 
+def test_more_tokens_of_plain_text_are_compared_with_both():
+    def at(against_bridge, against_vanilla):
+        return finding("longer", tokens_ablation=ablation({
+            ("vanilla_tokens", "bridge", "gain", "all"): against_bridge,
+            ("vanilla_tokens", "vanilla", "gain", "all"): against_vanilla}))
+
+    assert at(-0.2, 0.01).verdict == HOLDS and at(0.2, 0.01).verdict == OPPOSITE and at(0.01, 0.2).verdict == UNSEEN
+    assert "larger: +20.0 points (95% interval +15.0 to +25.0)" in at(-0.2, 0.01).seen
+    assert at(-0.2, 0.1).seen.endswith("alone: +10.0 points (95% interval +5.0 to +15.0)")
+    assert finding("longer", tokens_ablation=ablation({("bridge", "vanilla", "gain", "all"): 0.2})).verdict == OPEN
+
+
 def test_about_equal_asks_for_the_whole_interval():
     def at(first, second):
         return finding("probability", probability_ablation=ablation({

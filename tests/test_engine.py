@@ -163,9 +163,9 @@ def test_the_grid_has_every_cell_once():
 def test_grids_share_their_cells_and_keep_their_tables_apart():
     tables = {name: make_grid("cpu", name).jobs()[-1] for name in GRIDS}
     folders = {name: STAGES[stage].folder(run) for name, (stage, run) in tables.items()}
-    assert folders["main"] == folders["full"] and len(set(folders.values())) == 6
-    assert [make_grid("cpu", name).results for name in GRIDS] == ["", "", "probability", "rejection", "passes",
-                                                                "through", "bases"]
+    assert folders["main"] == folders["full"] and len(set(folders.values())) == 7
+    assert [make_grid("cpu", name).results for name in GRIDS] == ["", "", "probability", "rejection", "tokens",
+                                                                "passes", "through", "bases"]
     bridge = {name: {STAGES[stage].folder(run) for stage, run in make_grid("cpu", name).jobs() if stage == "grpo"}
               for name in GRIDS}
     assert len(bridge["main"] & bridge["probability"]) == 6 and bridge["passes"] == bridge["through"] == bridge["main"]

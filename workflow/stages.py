@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bi.augmentation.arm import ARM_TABLE, GRID_ARMS, PROBABILITY_ARMS, REJECTION_ARMS
+from bi.augmentation.arm import ARM_TABLE, GRID_ARMS, PROBABILITY_ARMS, REJECTION_ARMS, TOKEN_ARMS
 from bi.notebook import check_parameters
 from bi.recipes import Profile, get_profile
 from bi.runs import Run, slug
@@ -69,6 +69,7 @@ STAGES = {
         Stage("tables", TABLES),
         Stage("tables_probability", TABLES, file="tables"),
         Stage("tables_rejection", TABLES, file="tables"),
+        Stage("tables_tokens", TABLES, file="tables"),
         Stage("tables_passes", TABLES),
         Stage("tables_through", TABLES),
         Stage("tables_bases", TABLES),
@@ -95,10 +96,12 @@ class GridPlan:
 
 GRIDS = {
     "main": GridPlan("the profile's arms"),
-    "full": GridPlan("every arm that is drawn at the recipe's rates", GRID_ARMS),
+    "full": GridPlan("every arm that is drawn on the same problems at the recipe's rates", GRID_ARMS),
     "probability": GridPlan("bridge with other chances of a reflection", PROBABILITY_ARMS, tables="tables_probability"),
     "rejection": GridPlan("SFT on right rollouts of prompts of medium accuracy", REJECTION_ARMS,
                           tables="tables_rejection"),
+    "tokens": GridPlan("plain chains of thought with as many tokens of SFT as bridge", TOKEN_ARMS,
+                       tables="tables_tokens"),
     "passes": GridPlan("many samples a problem, for pass@k", cells=("grpo", "passes"), tables="tables_passes"),
     "through": GridPlan("accuracy, influence and tokens through RL", cells=("measure", "grpo", "evaluate", "through"),
                         tables="tables_through"),

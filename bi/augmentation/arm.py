@@ -100,8 +100,11 @@ ARM_TABLE: dict[str, Arm] = {
 }
 DRAWN_ARMS = tuple(name for name, arm in ARM_TABLE.items() if not arm.from_rollouts)
 """Arms whose rows the generator makes."""
-GRID_ARMS = tuple(name for name in DRAWN_ARMS if not ARM_TABLE[name].same_as and ARM_TABLE[name].reflection is None)
-"""Arms of the full grid: those that are drawn at the recipe's rates, each once."""
+GRID_ARMS = tuple(name for name in DRAWN_ARMS if not ARM_TABLE[name].same_as and not ARM_TABLE[name].tokens_of
+                  and ARM_TABLE[name].reflection is None)
+"""Arms of the full grid: those that are drawn on the same problems at the recipe's rates, each once."""
+TOKEN_ARMS = ("vanilla", "vanilla_tokens", "bridge")
+"""Plain chains of thought on the same problems, on more problems with bridge's tokens, and bridge."""
 PROBABILITY_ARMS = ("vanilla", "exploitation", "bridge", "bridge_20", "bridge_30")
 """Arms by rising chance of a reflection: none at all, then 0, 0.1 (the recipe's), 0.2 and 0.3 beside the other two."""
 REJECTION_ARMS = ("vanilla", "bridge", "rejection", "rejection_bridge")

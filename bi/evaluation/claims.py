@@ -113,6 +113,18 @@ def _over_augmentation(ablation: pd.DataFrame) -> Finding | None:
     return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
 
 
+def _over_more_tokens(ablation: pd.DataFrame) -> Finding | None:
+    rows = rows_of(ablation, how="all", arm="vanilla_tokens", stage="gain").set_index(["versus", "split"])
+    if ("bridge", "id") not in rows.index:
+        return None
+    less = {split: estimate_of(rows.loc[("bridge", split)]) for split in SPLITS}
+    found = {split: Estimate(-one.value, -one.high, -one.low, one.n, one.method) for split, one in less.items()}
+    seen = "; ".join(f"{SPLITS[split]}: {estimate.points()}" for split, estimate in found.items())
+    beside = estimate_of(rows.loc[("vanilla", "id")]).points()
+    return Finding(f"{seen}; more tokens of plain text alone: {beside}",
+                   combined(estimate.verdict() for estimate in found.values()))
+
+
 def _probability(ablation: pd.DataFrame) -> Finding | None:
     gains = rows_of(ablation, how="all", stage="gain", split="id").set_index(["arm", "versus"])
     pairs = [pair for pair in (("bridge_20", "bridge"), ("bridge_30", "bridge")) if pair in gains.index]
@@ -218,6 +230,9 @@ CLAIMS = (
     Claim("augmented", "RL adds more to bridge than to arms with reordered premises (pp) or steps (rc)", "paper",
           f"difference of gains, though pp and rc read four rows a problem in SFT; {BOTH}", ("ablation",),
           "an interval that holds zero, or lies below it", "ablation", _over_augmentation),
+    Claim("longer", "RL adds more to bridge than to vanilla with as many tokens of SFT", "reviewers",
+          f"gain of bridge minus that of plain chains of thought on more problems; {BOTH}", ("tokens/ablation",),
+          "an interval that holds zero, or lies below it", "ablation", _over_more_tokens),
     Claim("probability", "the injection probability hardly matters once it is above zero", "paper",
           f"gain at 0.2 and at 0.3 minus that at 0.1, about equal within {100 * ABOUT_EQUAL:.0f} points; {BOTH}",
           ("probability/ablation",), f"an interval beyond {100 * ABOUT_EQUAL:.0f} points", "ablation", _probability),
