@@ -8,7 +8,12 @@ indices give unrelated streams (``seed + index`` would overlap), and the result 
 from __future__ import annotations
 
 import hashlib
+import math
 import random
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def stream_seed(*names: int | str) -> int:
@@ -32,3 +37,38 @@ def below(rng: random.Random, n: int) -> int:
     while drawn >= n:
         drawn = rng.getrandbits(bits)
     return drawn
+
+
+def between(rng: random.Random, low: int, high: int) -> int:
+    """A whole number from ``low`` to ``high`` (not below ``low``): what ``rng.randint`` draws (:func:`below`)."""
+    return low + below(rng, high - low + 1)
+
+
+def shuffle(rng: random.Random, items: list[Any]) -> None:
+    """Shuffle ``items`` in place as ``rng.shuffle`` does (:func:`below`)."""
+    getrandbits = rng.getrandbits
+    for index in range(len(items) - 1, 0, -1):
+        bits = (index + 1).bit_length()
+        drawn = getrandbits(bits)
+        while drawn > index:
+            drawn = getrandbits(bits)
+        items[index], items[drawn] = items[drawn], items[index]
+
+
+def sample(rng: random.Random, population: Sequence[T], count: int) -> list[T]:
+    """``count`` different ones of ``population`` as ``rng.sample`` draws them (:func:`below`).
+
+    Up to the size from which the library draws by another method, which is left to it, as are its errors.
+    """
+    size = len(population)
+    if count > size or (size > 21 and (count <= 5 or size > 21 + 4 ** math.ceil(math.log(3 * count, 4)))):
+        return rng.sample(population, count)
+    getrandbits, pool, chosen = rng.getrandbits, list(population), []
+    for left in range(size, size - count, -1):
+        bits = left.bit_length()
+        drawn = getrandbits(bits)
+        while drawn >= left:
+            drawn = getrandbits(bits)
+        chosen.append(pool[drawn])
+        pool[drawn] = pool[left - 1]
+    return chosen

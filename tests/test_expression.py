@@ -4,7 +4,17 @@ import random
 
 import pytest
 
-from bi.tasks.expression import Num, Op, Ref, binary_operations, evaluate, operations, parse, render, subgoals
+from bi.tasks.expression import (
+    Num,
+    Op,
+    Ref,
+    binary_operations,
+    evaluate,
+    parents_and_operations,
+    parse,
+    render,
+    subgoals,
+)
 
 
 def draw(rng: random.Random, depth: int = 2):
@@ -71,6 +81,7 @@ def test_paper_example_of_subgoals():
 
 
 def test_an_assignment_counts_as_one_operation():
-    assert operations(Num(3)) == operations(Ref("q")) == 1
-    assert operations(Op("+", (Ref("a"), Ref("b")))) == 1
-    assert operations(Op("*", (Num(3), Op("+", (Ref("a"), Ref("b"), Ref("c")))))) == 3
+    assert parents_and_operations(Num(3)) == ((), 1) and parents_and_operations(Ref("q")) == (("q",), 1)
+    assert parents_and_operations(Op("+", (Ref("b"), Ref("a")))) == (("b", "a"), 1)
+    assert parents_and_operations(Op("+", (Ref("b"), Ref("b"), Ref("a")))) == (("b", "a"), 2)
+    assert parents_and_operations(Op("*", (Num(3), Op("+", (Ref("a"), Ref("b"), Ref("c")))))) == (("a", "b", "c"), 3)

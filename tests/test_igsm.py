@@ -10,7 +10,7 @@ import pytest
 from bi.augmentation.arms import problem_stream
 from bi.augmentation.wording import get_wording
 from bi.recipes import TaskRecipe
-from bi.streams import below, stream
+from bi.streams import below, between, sample, shuffle, stream
 from bi.tasks.expression import Num, Op, Ref, evaluate
 from bi.tasks.igsm import IGSMConfig, generate
 from bi.tasks.problem import build_problem, rename
@@ -199,6 +199,17 @@ def test_draws_without_checks_are_those_of_the_standard_library():
     mine, theirs = random.Random(5), random.Random(5)
     sizes = [1, 2, 3, 7, 8, 9, 100, 2**40] * 50
     assert [below(mine, n) for n in sizes] == [theirs.randrange(n) for n in sizes]
+    assert [between(mine, -3, n) for n in sizes] == [theirs.randint(-3, n) for n in sizes]
+    for size in (*range(9), 21, 22, 30, 90, 100, 300):
+        for count in {0, min(1, size), size // 3, size // 2, size}:
+            assert sample(mine, range(size), count) == theirs.sample(range(size), count)
+        one, other = list(range(size)), list(range(size))
+        shuffle(mine, one)
+        theirs.shuffle(other)
+        assert one == other
+    assert mine.getstate() == theirs.getstate()
+    with pytest.raises(ValueError, match="larger than population"):
+        sample(mine, range(3), 4)
 
 
 def test_key_ignores_names_order_and_redundancy_but_not_meaning():

@@ -387,7 +387,7 @@ def test_six_phrasings_of_each_kind_that_never_meet():
     for phrase in range(PHRASES):
         steps = settle(inject(plain_chain_trace(chain), chain.problem, ALL, random.Random(1)), chain).steps
         trace = type(plain_chain_trace(chain))(tuple(
-            dataclasses.replace(step, phrase=phrase * (step.analysis or step.kind == "reflect")) for step in steps))
+            step._replace(phrase=phrase * (step.analysis or step.kind == "reflect")) for step in steps))
         assert read_chain_trace(write_chain(trace, chain), chain) == trace
 
 

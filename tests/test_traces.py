@@ -80,7 +80,7 @@ def test_switching_one_behaviour_off_leaves_the_others_in_place():
         plain = plain_trace(problem, stream("order", index))
         full = inject(plain, problem, RELEASED, stream("behaviors", index))
         less = inject(plain, problem, off, stream("behaviors", index))
-        assert Trace(tuple(dataclasses.replace(step, subgoal=False) for step in full.steps)) == less
+        assert Trace(tuple(step._replace(subgoal=False) for step in full.steps)) == less
 
 
 def test_illegal_traces_are_named():

@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from bi.augmentation.reading import Line
@@ -94,7 +93,7 @@ def strip_all(behaviors: Sequence[Behavior], trace: Trace, problem: Problem) -> 
     """The inverse of :func:`inject_all`: each behaviour is taken out, the last one first, and phrases go back to 0."""
     for behavior in reversed(behaviors):
         trace = behavior.strip(trace, problem)
-    return Trace(tuple(replace(step, phrase=0) if step.phrase else step for step in trace.steps))
+    return Trace(tuple(step._replace(phrase=0) if step.phrase else step for step in trace.steps))
 
 
 def count_steps(behaviors: Iterable[Behavior], trace: Trace) -> dict[str, int]:

@@ -8,7 +8,7 @@ arithmetic one binary operation at a time. The question, the answer and the numb
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from bi.augmentation.behavior import Behavior, count_steps, inject_all, strip_all
@@ -54,7 +54,7 @@ class Reflection(Behavior):
                     steps.append(Step(name, "reflect" if locked else "solve"))
                     if not locked:
                         solved.add(name)
-            steps.append(replace(step, kind="recall") if step.name in solved else step)
+            steps.append(step._replace(kind="recall") if step.name in solved else step)
             solved.add(step.name)
         return Trace(tuple(steps))
 
@@ -86,7 +86,7 @@ class Reflection(Behavior):
             ahead = step.kind == "solve" and step.name in recalled
             if step.kind == "reflect" or ahead or step.name not in problem.needed:
                 continue
-            steps.append(replace(step, kind="solve") if step.kind == "recall" else step)
+            steps.append(step._replace(kind="solve") if step.kind == "recall" else step)
         return Trace(tuple(steps))
 
     def in_step(self, step: Step) -> bool:
@@ -128,7 +128,7 @@ class Analysis(Behavior):
 
     def strip(self, trace: Trace, problem: Problem) -> Trace:
         """``trace`` without restated definitions."""
-        return Trace(tuple(replace(step, analysis=False) if step.analysis else step for step in trace.steps))
+        return Trace(tuple(step._replace(analysis=False) if step.analysis else step for step in trace.steps))
 
     def in_step(self, step: Step) -> bool:
         """Whether ``step`` restates its definition."""
@@ -164,7 +164,7 @@ class Subgoal(Behavior):
 
     def strip(self, trace: Trace, problem: Problem) -> Trace:
         """``trace`` with every computation in one line."""
-        return Trace(tuple(replace(step, subgoal=False) if step.subgoal else step for step in trace.steps))
+        return Trace(tuple(step._replace(subgoal=False) if step.subgoal else step for step in trace.steps))
 
     def in_step(self, step: Step) -> bool:
         """Whether ``step`` expands its arithmetic."""

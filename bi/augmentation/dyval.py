@@ -67,7 +67,7 @@ class DyvalWording(Wording):
 
     def settle(self, trace: Trace) -> Trace:
         """``trace`` as its text says it: a step without a phrased sentence has no phrase to read back (0)."""
-        return Trace(tuple(step if step.analysis or step.kind != "solve" else dataclasses.replace(step, phrase=0)
+        return Trace(tuple(step if step.analysis or step.kind != "solve" else step._replace(phrase=0)
                            for step in trace.steps))
 
     def line(self, step: Step, problem: Problem, values: Mapping[str, Value], symbols: dict[str, str]) -> str:

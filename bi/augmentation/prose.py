@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from bi.augmentation.prose_phrases import ANALYSIS, REFLECTION, SMALL_STEPS
 from bi.augmentation.trace import Step, Trace
@@ -69,7 +68,7 @@ def settle(trace: Trace, chain: Chain) -> Trace:
 def _told(step: Step, first: bool, together: list[Step], passage: Passage, chain: Chain) -> Step:
     analysis = first and passage.source is not None and any(other.analysis for other in together)
     phrase = next((other.phrase for other in together if other.analysis), 0) if analysis else 0
-    return replace(step, analysis=analysis, subgoal=step.subgoal and bool(chain.small_steps(step.name)), phrase=phrase)
+    return step._replace(analysis=analysis, subgoal=step.subgoal and bool(chain.small_steps(step.name)), phrase=phrase)
 
 
 def _missing(name: str, chain: Chain, solved: set[str]) -> str | None:
@@ -152,7 +151,7 @@ def read_chain_trace(text: str, chain: Chain) -> Trace:
             rest = rest.partition("\n")[2]
         expanded, rest = _read_passage(rest, passage, chain)
         first = Step("", "solve", phrase is not None, phrase=phrase or 0)
-        steps += [replace(first if number == 0 else Step(""), name=name, subgoal=name in expanded)
+        steps += [(first if number == 0 else Step(""))._replace(name=name, subgoal=name in expanded)
                   for number, name in enumerate(passage.names)]
         solved.update(passage.names)
         if passage is not chain.passages[-1]:

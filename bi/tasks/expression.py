@@ -68,9 +68,29 @@ def binary_operations(expr: Expr) -> int:
     return own + sum([binary_operations(arg) for arg in expr.args if isinstance(arg, Op)])
 
 
-def operations(expr: Expr) -> int:
-    """Operations by iGSM's count, in which a plain assignment counts as one (paper, section on iGSM)."""
-    return max(1, binary_operations(expr))
+def parents_and_operations(expr: Expr) -> tuple[tuple[str, ...], int]:
+    """Names in ``expr``, each once, in written order, and its operations by iGSM's count, in one pass.
+
+    A plain assignment counts as one operation (paper, section on iGSM), else :func:`binary_operations` counts.
+    """
+    if isinstance(expr, Num):
+        return (), 1
+    if isinstance(expr, Ref):
+        return (expr.name,), 1
+    found: dict[str, None] = {}
+    count = _gather(expr, found)
+    return tuple(found), count or 1
+
+
+def _gather(expr: Op, found: dict[str, None]) -> int:
+    """Binary operations of ``expr``, whose names are added to ``found``."""
+    count = len(expr.args) - 1 or int(expr.symbol != "then")
+    for arg in expr.args:
+        if isinstance(arg, Ref):
+            found[arg.name] = None
+        elif isinstance(arg, Op):
+            count += _gather(arg, found)
+    return count
 
 
 def combine(symbol: str, left: Value, right: Value, modulus: int | None) -> Value:

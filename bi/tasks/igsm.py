@@ -16,7 +16,7 @@ from bisect import bisect
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from bi.streams import below
+from bi.streams import below, between, sample, shuffle
 from bi.tasks.expression import Expr, Num, Op, Ref
 from bi.tasks.facts import dead_operations
 from bi.tasks.igsm_config import IGSMConfig
@@ -46,8 +46,8 @@ def generate(config: IGSMConfig, rng: random.Random) -> Problem:
 
 
 def _draw_ops(config: IGSMConfig, rng: random.Random) -> int:
-    n_ops = rng.randint(config.min_ops, config.max_ops)
-    return min(n_ops, rng.randint(config.min_ops, config.max_ops)) if config.skewed else n_ops
+    n_ops = between(rng, config.min_ops, config.max_ops)
+    return min(n_ops, between(rng, config.min_ops, config.max_ops)) if config.skewed else n_ops
 
 
 def _refused(problem: Problem, config: IGSMConfig, rng: random.Random) -> bool:
@@ -61,10 +61,10 @@ def _refused(problem: Problem, config: IGSMConfig, rng: random.Random) -> bool:
 
 def compact(problem: Problem, names: int, rng: random.Random) -> Problem:
     """The problem with quantities named ``0 .. names - 1`` (drawn at random) and every definition stated, shuffled."""
-    drawn = rng.sample(range(names), len(problem.quantities))
+    drawn = sample(rng, range(names), len(problem.quantities))
     mapping = {quantity.name: str(index) for quantity, index in zip(problem.quantities, drawn, strict=True)}
     premises = list(mapping.values())
-    rng.shuffle(premises)
+    shuffle(rng, premises)
     return rename(problem, mapping, premises)
 
 
@@ -214,15 +214,15 @@ def _complete(structure: Structure, formulas: dict[str, Expr], config: IGSMConfi
     """Add redundant instance premises, shuffle the question, and freeze the problem."""
     target = next(iter(formulas))
     spare = [name for name in structure.order if name not in formulas and name not in structure.totals]
-    wanted = rng.randint(*config.redundant)
+    wanted = between(rng, *config.redundant)
     if config.redundant_share < 1 and rng.random() >= config.redundant_share:
         wanted = 0
-    chosen = sorted(rng.sample(spare, min(wanted, len(spare))), key=structure.place.__getitem__)
+    chosen = sorted(sample(rng, spare, min(wanted, len(spare))), key=structure.place.__getitem__)
     for name in chosen:
         place = structure.place[name]
         earlier = [other for other in formulas if structure.place[other] < place]
         parents = _draw_parents(earlier, (), structure, config, 1, False, rng)
         formulas[name] = _write(parents, _draw_shape(len(parents), config, rng))
     premises = [name for name in formulas if name not in structure.totals]
-    rng.shuffle(premises)
+    shuffle(rng, premises)
     return build_problem("igsm", formulas, premises, target, config.modulus)

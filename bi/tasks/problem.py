@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from bi.tasks.expression import Expr, Num, Op, Ref, evaluate, operations, references
+from bi.tasks.expression import Expr, Num, Op, Ref, evaluate, parents_and_operations
 from bi.tasks.operators import Value
 
 
@@ -33,8 +33,9 @@ class Quantity:
 
     def __post_init__(self) -> None:
         # At once: every problem asks for them, and functools.cached_property takes a lock each time (Python 3.11).
-        object.__setattr__(self, "parents", tuple(dict.fromkeys(references(self.formula))))
-        object.__setattr__(self, "operations", operations(self.formula))
+        parents, count = parents_and_operations(self.formula)
+        object.__setattr__(self, "parents", parents)
+        object.__setattr__(self, "operations", count)
 
 
 @dataclass(frozen=True)
@@ -136,31 +137,46 @@ def build_problem(
     stated = frozenset(premises)
     values: dict[str, Value] = {}
     quantities = []
-    for name in _depth_first(formulas, (*premises, target)):
+    facts = {name: parents_and_operations(formula) for name, formula in formulas.items()}
+    for name in _depth_first(facts, (*premises, target)):
         try:
             values[name] = evaluate(formulas[name], values, modulus)
         except ValueError as error:
             raise ValueError(f"the quantity {name!r} has no value: {error}") from None
-        quantities.append(Quantity(name, formulas[name], values[name], name in stated))
+        quantities.append(_quantity(name, formulas[name], values[name], name in stated, *facts[name]))
     return Problem(task, tuple(quantities), tuple(premises), target, modulus)
 
 
-def _depth_first(formulas: Mapping[str, Expr], roots: Iterable[str]) -> list[str]:
-    """Names in an order in which parents precede children."""
+def _quantity(
+    name: str, formula: Expr, value: Value, stated: bool, parents: tuple[str, ...], operations: int
+) -> Quantity:
+    """``Quantity(name, formula, value, stated)`` where what follows from the formula is known already."""
+    made, put = object.__new__(Quantity), object.__setattr__
+    put(made, "name", name)
+    put(made, "formula", formula)
+    put(made, "value", value)
+    put(made, "stated", stated)
+    put(made, "parents", parents)
+    put(made, "operations", operations)
+    return made
+
+
+def _depth_first(facts: Mapping[str, tuple[tuple[str, ...], int]], roots: Iterable[str]) -> list[str]:
+    """Names in an order in which parents precede children; ``facts`` has the former by name."""
     order: dict[str, None] = {}
-    parents: dict[str, list[str]] = {}  # of the names that have been looked at
+    opened: set[str] = set()  # names that have been looked at
     stack = list(roots)[::-1]
     while stack:
         name = stack[-1]
         if name in order:
             stack.pop()
             continue
-        seen = name in parents
+        seen = name in opened
         if not seen:
-            if name not in formulas:
+            if name not in facts:
                 raise ValueError(f"the quantity {name!r} has no formula; state it or define it by the structure")
-            parents[name] = list(references(formulas[name]))
-        waiting = [parent for parent in parents[name] if parent not in order]
+            opened.add(name)
+        waiting = [parent for parent in facts[name][0] if parent not in order]
         if not waiting:
             order[stack.pop()] = None
         elif seen:

@@ -11,15 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import mul
+from typing import NamedTuple
 
-from bi.streams import below
+from bi.streams import below, between, sample, shuffle
 from bi.tasks.expression import Expr, Op, Ref
 from bi.tasks.igsm_config import IGSMConfig
 from bi.tasks.vocabulary import WORLDS
 
 
-@dataclass(frozen=True)
-class Total:
+class Total(NamedTuple):
     """A category total before it is written as an expression.
 
     ``direct``: the sum of ``parents``; otherwise they come in pairs (items, their own count) whose products are added.
@@ -77,15 +77,15 @@ class Structure:
 
 def draw_structure(config: IGSMConfig, n_ops: int, rng: random.Random) -> Structure:
     """Layers of one category each, and a random bipartite graph between neighbours, large enough for ``n_ops``."""
-    world = rng.choice(WORLDS)
-    wanted = n_ops + rng.randint(2, 4)
-    depth = rng.randint(*config.layers)
-    first = rng.randint(0, 4 - depth)
-    categories = [rng.choice(list(layer)) for layer in world.layers[first : first + depth]]
-    sizes = [rng.randint(*config.entities) for _ in categories]
+    world = WORLDS[below(rng, len(WORLDS))]
+    wanted = n_ops + between(rng, 2, 4)
+    depth = between(rng, *config.layers)
+    first = between(rng, 0, 4 - depth)
+    categories = [list(layer)[below(rng, len(layer))] for layer in world.layers[first : first + depth]]
+    sizes = [between(rng, *config.entities) for _ in categories]
     while _most_edges(sizes) < wanted and min(sizes) < 5:
         sizes[sizes.index(min(sizes))] += 1
-    layers = [sorted(rng.sample(range(5), size)) for size in sizes]
+    layers = [sorted(sample(rng, range(5), size)) for size in sizes]
     entities = [
         [world.layers[first + level][category][index] for index in layers[level]]
         for level, category in enumerate(categories)
@@ -104,7 +104,7 @@ def _draw_edges(entities: list[list[str]], wanted: int, rng: random.Random) -> d
     chosen = {owner: {lower[below(rng, len(lower))]} for owner, lower in lower_of}
     rest = [(owner, item) for owner, lower in lower_of for item in lower if item not in chosen[owner]]
     missing = max(0, wanted - len(chosen))
-    for owner, item in rng.sample(rest, min(missing, len(rest))):
+    for owner, item in sample(rng, rest, min(missing, len(rest))):
         chosen[owner].add(item)
     return {owner: [item for item in lower if item in chosen[owner]] for owner, lower in lower_of}
 
@@ -123,7 +123,7 @@ def _order_quantities(
 ) -> Structure:
     stated = name_instances(edges)
     order = [name for names in stated.values() for name in names]
-    rng.shuffle(order)
+    shuffle(rng, order)
     totals = find_totals(edges, stated, categories, entities, config.abstract_depth)
     position = {name: float(index) for index, name in enumerate(order)}
     for name, total in totals.items():  # totals come after the totals that they use: see find_totals
