@@ -18,7 +18,7 @@ from bi.recipes import SMOKE
 from bi.runs import Run, slug
 from workflow import run as driver
 from workflow.book import Book
-from workflow.checks import bytes_needed, check_all, check_model, model_bytes
+from workflow.checks import bytes_needed, check_all, check_compared, check_model, model_bytes
 from workflow.job import contents, prepare
 from workflow.locks import Busy, drive, driver_lives, hold
 from workflow.plan import Estimate, Job, describe, read_estimate, read_plan
@@ -237,6 +237,17 @@ def test_a_hub_model_without_network_or_cache_is_told(tmp_path, monkeypatch):
     check_model("Qwen/Qwen2.5-3B", tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     check_model("Qwen/Qwen2.5-1.5B", tmp_path)
+
+
+def test_a_grid_of_bases_needs_further_ones(tmp_path):
+    check_compared(make_grid("cpu", "bases"))
+    check_compared(make_grid("paper", "main"))
+    with pytest.raises(ValueError, match="GRID=bases compares .* the profile 'paper' names no further ones"):
+        check_compared(make_grid("paper", "bases"))
+    with pytest.raises(ValueError, match="run `make base BASE=plain-base`"):
+        check_model("models/plain-base", tmp_path)
+    with pytest.raises(ValueError, match="put a complete model there"):
+        check_model("models/gpu-base", tmp_path)
 
 
 def test_everything_wrong_is_told_at_once(tmp_path, monkeypatch):

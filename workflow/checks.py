@@ -13,12 +13,14 @@ from workflow.stages import Grid, check_notebooks
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 SPARE_BYTES = 200_000_000
+BASES = {"tiny-base": "", "plain-base": " BASE=plain-base", "small-base": " BASE=small-base"}
+"""What `make base` is told to train each of the book's bases."""
 
 
 def check_all(grid: Grid, root: Path, runs: Path, cores: int) -> None:
     """Raise ``ValueError`` that lists everything which would stop the run later; nothing is written."""
     problems = []
-    checks: list[Callable[[], None]] = [lambda: check_notebooks(grid, root)]
+    checks: list[Callable[[], None]] = [lambda: check_notebooks(grid, root), lambda: check_compared(grid)]
     checks += [lambda name=name: check_model(name, root) for name in grid.models.values()]
     checks += [lambda: require_space(runs, bytes_needed(grid, root, cores))]
     for check in checks:
@@ -30,13 +32,23 @@ def check_all(grid: Grid, root: Path, runs: Path, cores: int) -> None:
         raise ValueError("\n".join(problems))
 
 
+def check_compared(grid: Grid) -> None:
+    """Raise ``ValueError`` for a grid over bases and sizes of a profile that names no further ones."""
+    profile = grid.profile
+    if grid.plan.bases and not (profile.bases and profile.sizes.ops):
+        raise ValueError(f"GRID={grid.name} compares bases and sizes of problems, and the profile {profile.name!r} "
+                         "names no further ones; set its bases and sizes in bi/recipes.py")
+
+
 def check_model(name: str, root: Path) -> None:
     """Raise ``ValueError`` if a local model is not complete, or a model on the hub cannot be had without a network."""
     folder = root / name
     if is_local(name):
         lacks = missing_parts(folder)
         if lacks:
-            remedy = "run `make base`" if name == "models/tiny-base" else "put a complete model there"
+            base = Path(name).name
+            own = name.startswith("models/") and base in BASES
+            remedy = f"run `make base{BASES[base]}`" if own else "put a complete model there"
             raise ValueError(f"the base model {name} {lacks}; {remedy}")
     elif os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") and not _in_cache(name):
         raise ValueError(f"the model {name} is not in the local cache and HF_HUB_OFFLINE is set; unset it, or download "
