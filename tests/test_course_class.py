@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from bi.course import EXERCISES, Exercise
-from bi.course.grading import assignment, find_submissions, grade, main
+from bi.course.grading import _wait, assignment, find_submissions, grade, main
 from bi.course.submission import statements
 from workflow.course import LAB, make_notebook, write_course
 from workflow.exercises import Code, Pages
@@ -230,3 +230,13 @@ def test_the_script_writes_a_csv_that_a_spreadsheet_reads(course: Path, tmp_path
     script = [sys.executable, str(course / "check_submissions.py"), *options, "ex-signals"]
     wrong = subprocess.run(script, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert wrong.returncode == 2 and "did you mean ex-signal" in wrong.stderr
+
+
+def test_the_clock_starts_when_the_process_is_up(tmp_path: Path) -> None:
+    late = "import sys, time; time.sleep(1.0); open(sys.argv[1], 'a'); time.sleep(float(sys.argv[2]))"
+    for rest, ended in (("0", True), ("60", False)):
+        report = tmp_path / f"{rest}.jsonl"
+        process = subprocess.Popen([sys.executable, "-c", late, str(report), rest])
+        assert _wait(process, report, 0.5) is ended
+        process.kill()
+        process.wait()

@@ -29,6 +29,8 @@ from bi.course.registry import EXERCISES, find_exercise
 from bi.files import atomic_write
 
 SECONDS = 120.0
+STARTING_S = 60.0
+"""How long the process of a submission may take to come up."""
 KINDS = (".ipynb", ".py")
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -116,13 +118,17 @@ def _run(files: Sequence[Path], labels: Sequence[str], seconds: float) -> tuple[
 
 
 def _wait(process: subprocess.Popen[bytes], report: Path, seconds: float) -> bool:
-    """Wait for the end, as long as the report grows at least every ``seconds``; False if it did not."""
+    """Wait for the end, as long as the report grows at least every ``seconds``; False if it did not.
+
+    The report appears when the process is up, before it runs anything of the student's; that may take
+    :data:`STARTING_S`, which on a busy machine is nobody's fault.
+    """
     size, since = -1, time.monotonic()
     while process.poll() is None:
-        grown = report.stat().st_size if report.is_file() else 0
+        grown = report.stat().st_size if report.is_file() else -1
         if grown != size:
             size, since = grown, time.monotonic()
-        elif time.monotonic() - since > seconds:
+        elif time.monotonic() - since > (seconds if size >= 0 else max(seconds, STARTING_S)):
             return False
         time.sleep(0.05)
     return True
