@@ -54,7 +54,8 @@ def at_equal_profiles(profiles: pd.DataFrame) -> Finding | None:
     for split, words in SPLITS.items():
         own, equal = known["own", split], known["equal", split]
         ratios = [times(row["first"], row["second"]) for row in (equal, own)]
-        parts.append(f"{words}: {ratios[0]} vanilla's at equal accuracies, {ratios[1]} at their own")
+        parts.append(f"{words}: {ratios[0]} vanilla's at equal accuracies, {ratios[1]} vanilla's at their "
+                     "own")
         verdicts.append(sided(equal["low"], equal["high"]))
     return Finding("; ".join(parts), combined(verdicts))
 
