@@ -32,7 +32,7 @@ def strength_rows(cards: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """One row a base: per cent of right answers by number of operations, greedy, before any fine-tuning (its card)."""
     rows = {name: table[table["metric"] == "accuracy"].set_index("n_ops")["value"] for name, table in cards.items()}
     shown = pd.DataFrame(rows).T.mul(100).map("{:.1f}".format)
-    return shown.rename(columns=lambda n: f"{n} operations").rename_axis(columns=None)
+    return shown.rename(columns=str).rename_axis(columns="operations")
 
 
 def extra_rows(accuracy: pd.DataFrame | None) -> pd.DataFrame:
