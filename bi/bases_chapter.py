@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -39,19 +39,15 @@ def extra_rows(accuracy: pd.DataFrame | None) -> pd.DataFrame:
     """What bridge has above vanilla before RL, in the gain and after RL, by base and size, in points, as texts."""
     if accuracy is None:
         return pd.DataFrame()
-    first, shown = accuracy["base"].iloc[0], []
-    for (base, size), _ in extra(accuracy).groupby(["base", "size"], sort=False):
-        row = {"base": base, "operations": size}
-        for stage, words in (("sft", "before RL"), ("gain", "gain"), ("rl", "after RL")):
-            row[words] = _brief(extra(accuracy, stage), base, size)
-        row[f"gain, more than from {first}"] = _brief(extra(accuracy, than=first), base, size)
-        shown.append(row)
-    return pd.DataFrame(shown).sort_values(["operations", "base"], key=_by_appearance(accuracy))
-
-
-def _by_appearance(accuracy: pd.DataFrame) -> Callable[[pd.Series], pd.Series]:
-    places = {name: place for place, name in enumerate(dict.fromkeys(accuracy["base"]))}
-    return lambda column: column.map(places) if column.name == "base" else column
+    bases, shown = list(dict.fromkeys(accuracy["base"])), []
+    for size in sorted(set(accuracy["size"])):
+        for base in bases:
+            row = {"base": base, "operations": size}
+            for stage, words in (("sft", "before RL"), ("gain", "gain"), ("rl", "after RL")):
+                row[words] = _brief(extra(accuracy, stage), base, size)
+            row[f"gain, more than from {bases[0]}"] = _brief(extra(accuracy, than=bases[0]), base, size)
+            shown.append(row)
+    return pd.DataFrame(shown)
 
 
 def _brief(rows: pd.DataFrame, base: object, size: object) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bi.evaluation.bases_findings import extra
-from bi.evaluation.verdicts import estimate_of, sided
+from bi.evaluation.verdicts import estimate_of, rows_of
 from bi.figure_style import ARM_COLORS, OTHER_COLOR, arm_color, handle, new_axes, ordered, require, save, top_legend
 
 __all__ = ["effect_map", "gain_by_start", "save"]
@@ -31,9 +31,9 @@ def effect_map(table: pd.DataFrame, ax: Axes | None = None, *, stage: str = "gai
     ax.grid(visible=False)
     largest = max(1.0, float(np.nanmax(np.abs(values))))
     ax.imshow(values, cmap="PuOr_r", vmin=-1.6 * largest, vmax=1.6 * largest, aspect="auto")
-    for row in rows.to_dict("records"):
-        estimate = estimate_of(pd.Series(row))
-        words = f"{estimate.brief().replace(' (', chr(10) + '(', 1)}{SIGNS[sided(row['low'], row['high'])]}"
+    for _, row in rows.iterrows():
+        estimate = estimate_of(row)
+        words = estimate.brief().replace(" (", "\n(") + SIGNS[estimate.verdict()]
         ax.text(sizes.index(row["size"]), bases.index(row["base"]), words, ha="center", va="center", size=9.5,
                 color="#111111")
     ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
@@ -51,7 +51,7 @@ def gain_by_start(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ``table``: rows of :func:`bi.evaluation.bases.bases_table`. Marks tell bases apart, filled ones are the first.
     """
     require(table, COLUMNS)
-    plain = table[table[["versus", "than"]].astype("string").fillna("").eq("").all(axis=1)]
+    plain = rows_of(table, versus="", than="")
     wide = plain.set_index(["base", "arm", "size", "stage"])[["value", "low", "high"]]
     bases, arms = list(dict.fromkeys(plain["base"])), ordered(plain["arm"], ARM_COLORS)
     ax = new_axes(ax, 3.8)

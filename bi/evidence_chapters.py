@@ -15,7 +15,7 @@ from bi.evaluation.claims import CLAIMS
 from bi.evaluation.findings import SPLITS, Finding
 from bi.evaluation.lines import CHANGE, fate
 from bi.evaluation.passes import REPORTED
-from bi.evaluation.verdicts import Estimate
+from bi.evaluation.verdicts import Estimate, rows_of
 from bi.evidence_figures import unmeasured
 from bi.figure_style import ARM_COLORS, ordered
 
@@ -74,7 +74,7 @@ def pass_rows(passes: pd.DataFrame | None, split: str = "id") -> pd.DataFrame:
     """pass@k before and after RL by arm, by the answer and strictly, in per cent, with the reported figures beside."""
     if passes is None:
         return pd.DataFrame()
-    plain = passes[(passes["split"] == split) & (passes["versus"].astype("string").fillna("") == "")]
+    plain = rows_of(passes, split=split, versus="")
     rows = []
     for (judged, k, arm), part in plain.groupby(["judged", "k", "arm"], sort=False):
         stages = part.set_index("stage")

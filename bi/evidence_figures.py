@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bi.augmentation.segments import TOKEN_KINDS
+from bi.evaluation.verdicts import rows_of
 from bi.figure_style import (
     ARM_COLORS,
     OTHER_COLOR,
@@ -86,8 +87,8 @@ def pass_curves(table: pd.DataFrame, ax: Axes | None = None, *, judged: str = "a
     ``table``: rows ``arm, stage, versus, judged, k, value, low, high`` of one split (``passes``).
     """
     require(table, ("arm", "stage", "versus", "judged", "k", "value", "low", "high"))
-    plain = table["versus"].astype("string").fillna("") == ""
-    rows = table[plain & (table["judged"] == judged) & table["stage"].isin(("sft", "rl"))]
+    rows = rows_of(table, versus="", judged=judged)
+    rows = rows[rows["stage"].isin(("sft", "rl"))]
     ax = new_axes(ax, 3.6)
     for arm in ordered(rows["arm"], ARM_COLORS):
         for stage, line in (("sft", "--"), ("rl", "-")):

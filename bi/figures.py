@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from bi.evaluation.intervals import bootstrap_mean, numpy_stream
+from bi.evaluation.verdicts import rows_of
 from bi.figure_style import (
     ARM_COLORS,
     BEHAVIOR_LABELS,
@@ -248,7 +249,7 @@ def _bounds(part: pd.DataFrame, given: pd.DataFrame | None, **cell: object) -> t
     """The interval of ``cell`` in ``given`` (rows without a reference arm), else a bootstrap over seeds."""
     if given is None:
         return _seed_bounds(part["value"])
-    plain = given[given["versus"].astype("string").fillna("") == ""] if "versus" in given else given
+    plain = rows_of(given, versus="") if "versus" in given else given
     found = plain[(plain[list(cell)] == pd.Series(cell)).all(axis=1)]
     if len(found) != 1:
         raise ValueError(f"intervals: expected one row for {cell}, found {len(found)}")

@@ -43,7 +43,7 @@ def factor_rows(steps: pd.DataFrame | None, split: str = "id") -> pd.DataFrame:
     for arm in ordered(steps["arm"], ARM_COLORS):
         for metric, words in FACTORS.items():
             rows = rows_of(steps, arm=arm, split=split, metric=metric)
-            levels = rows[rows["versus"].fillna("") == ""].set_index("step")["value"]
+            levels = rows_of(rows, versus="").set_index("step")["value"]
             change = rows_of(rows, versus="start", step=last).iloc[0]
             scale = SCALES.get(metric, 1.0)
             ends = [_number(scale * levels[step]) for step in (0, last)]

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from bi.evaluation.verdicts import rows_of
 from bi.figure_style import (
     ARM_COLORS,
     OTHER_COLOR,
@@ -87,7 +88,7 @@ def accuracy_by_tokens(table: pd.DataFrame, ax: Axes | None = None, *, split: st
 
 def _plain(table: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
     require(table, COLUMNS)
-    plain = table[(table["versus"].astype("string").fillna("") == "") & (table["split"] == split)]
+    plain = rows_of(table, versus="", split=split)
     return metric_rows(plain, COLUMNS, metric)
 
 

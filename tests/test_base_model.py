@@ -28,7 +28,6 @@ from bi.training.pretrain import (
     train_base,
 )
 from bi.training.reward import score
-from workflow.checks import BASES as REMEDIES
 
 TINY = BaseRecipe(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=32, steps=8, rows=2, compiled=False)
 COUNTS = ("n_reflection", "n_analysis", "n_subgoal")
@@ -102,11 +101,6 @@ def test_rows_hold_whole_documents_and_a_step_is_a_function_of_its_number():
     assert int((packed.labels[0, :size] != -100).sum()) == len(first.completion.split()) + 1 - len(first.silent)
     with pytest.raises(ValueError, match="width is 4"):
         pack([[([1, 2, 3], [4, 5], ())]], 4, 0)
-
-
-def test_a_run_that_lacks_a_base_says_how_to_make_it():
-    assert {"make base" + told for told in REMEDIES.values()} == {
-        "make base" + (f" BASE={name}" if name != "tiny-base" else "") for name in BASES}
 
 
 @pytest.mark.parametrize(("known", "format"), [

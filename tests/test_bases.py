@@ -1,12 +1,15 @@
 """Bases and sizes: problems of other sizes are held out, and differences between bases are what was put in."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from bi.augmentation.arms import build_problems
+from bi.augmentation.arms import SPLITS, build_problems
 from bi.augmentation.sizes import sized_problems
-from bi.evaluation.bases import bases_table, size_rows
+from bi.evaluation.bases import bases_table
+from bi.evaluation.metrics import cell_counts
 from bi.recipes import CPU
 from bi.tasks.problem import in_corpus_half
 
@@ -59,13 +62,13 @@ def test_differences_are_paired_so_hard_problems_do_not_widen_them():
 def test_cells_with_other_problems_are_refused():
     rows = counts()
     rows = rows[~((rows["base"] == "wide") & (rows["seed"] == 2) & (rows["problem_id"] == "12-3"))]
-    with pytest.raises(ValueError, match="wide, vanilla, sft, size 12: not the same seeds and problems"):
+    with pytest.raises(ValueError, match="base wide, arm vanilla, stage sft: not the same seeds and .* on size 12"):
         bases_table(rows, resamples=10)
 
 
 def test_rows_of_a_rollout_table_count_right_answers_by_problem():
     rollouts = pd.DataFrame({"problem_id": ["a", "a", "b"], "answer": [True, False, True], "reward": [1.0, 0.0, 1.0]})
-    rows = size_rows(rollouts, {"base": "tiny", "arm": "bridge", "seed": 1, "stage": "rl", "size": 4})
+    rows = cell_counts(rollouts, {"base": "tiny", "arm": "bridge", "seed": 1, "stage": "rl", "size": 4})
     assert rows[["problem_id", "n", "correct"]].values.tolist() == [["a", 2, 1], ["b", 1, 1]]
     assert (rows["base"] == "tiny").all() and list(rows)[:5] == ["base", "arm", "seed", "stage", "size"]
 
@@ -76,7 +79,8 @@ def test_problems_of_other_sizes_stand_in_no_corpus_and_no_split(size):
     assert [p.n_ops for p in problems] == [size] * 40 and problems == sized_problems(CPU.task, size, 40)
     keys = {p.key() for p in problems}
     assert len(keys) == 40 and not any(map(in_corpus_half, keys))
-    assert not keys & {p.key() for split in ("test_id", "test_ood") for p in build_problems(CPU.task, split, 40, 0)}
+    few = dataclasses.replace(CPU.task, test_problems=20, rl_prompts=40)  # splits are drawn one after the other
+    assert not keys & {p.key() for split in SPLITS for p in build_problems(few, split, 40, 0)}
 
 
 @pytest.mark.parametrize("size", [5, 8])

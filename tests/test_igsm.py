@@ -13,7 +13,7 @@ from bi.recipes import TaskRecipe
 from bi.streams import below, between, sample, shuffle, stream
 from bi.tasks.expression import Num, Op, Ref, evaluate
 from bi.tasks.igsm import IGSMConfig, generate
-from bi.tasks.problem import build_problem, rename
+from bi.tasks.problem import Quantity, build_problem, rename
 from bi.tasks.released import released_config
 from bi.tasks.vocabulary import WORLDS
 
@@ -271,3 +271,10 @@ def test_vocabulary_has_no_ambiguous_name():
                 for name in (category, *names):
                     assert name not in seen and "'" not in name and " and " not in name, name
                     seen.add(name)
+
+
+def test_what_follows_from_a_formula_is_the_same_however_a_quantity_is_made():
+    for index in range(20):
+        for made in generate(CONFIGS["paper"], stream(0, "facts", index)).quantities:
+            anew = Quantity(made.name, made.formula, made.value, made.stated)
+            assert (anew, anew.parents, anew.operations) == (made, made.parents, made.operations)

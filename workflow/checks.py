@@ -13,8 +13,6 @@ from workflow.stages import Grid, check_notebooks
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 SPARE_BYTES = 200_000_000
-BASES = {"tiny-base": "", "plain-base": " BASE=plain-base", "small-base": " BASE=small-base"}
-"""What `make base` is told to train each of the book's bases."""
 
 
 def check_all(grid: Grid, root: Path, runs: Path, cores: int) -> None:
@@ -46,10 +44,8 @@ def check_model(name: str, root: Path) -> None:
     if is_local(name):
         lacks = missing_parts(folder)
         if lacks:
-            base = Path(name).name
-            own = name.startswith("models/") and base in BASES
-            remedy = f"run `make base{BASES[base]}`" if own else "put a complete model there"
-            raise ValueError(f"the base model {name} {lacks}; {remedy}")
+            raise ValueError(f"the base model {name} {lacks}; run `make base BASE={Path(name).name}` if it is one of "
+                             "the book's own, or put a complete model there")
     elif os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") and not _in_cache(name):
         raise ValueError(f"the model {name} is not in the local cache and HF_HUB_OFFLINE is set; unset it, or download "
                          "the model first")

@@ -10,35 +10,27 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from bi.evaluation.crossed import Draws, crossed_draws, percentile_bounds
-from bi.evaluation.metrics import problem_counts
+from bi.evaluation.crossed import Draws, crossed_draws, paired_tables, percentile_bounds
 from bi.evaluation.through import interval_method
 
 REFERENCE = "vanilla"
-CELL = ("base", "arm", "seed", "stage", "size")
-"""What a table of rollouts is of: the starting model, the arm, its seed, ``sft`` or ``rl``, and the problems' size."""
 COLUMNS = ("base", "than", "arm", "versus", "stage", "size", "value", "low", "high", "n", "method")
 Key = tuple[str, str, str]
 """Base, arm and stage."""
 
 
-def size_rows(rollouts: pd.DataFrame, cell: Mapping[str, object]) -> pd.DataFrame:
-    """Rows :data:`CELL` and ``problem_id, n, correct`` of one rollout table; ``cell`` holds the former."""
-    rows = problem_counts(rollouts).assign(**cell)
-    return rows[[*CELL, "problem_id", "n", "correct"]]
-
-
 def bases_table(counts: pd.DataFrame, *, resamples: int = 2000) -> pd.DataFrame:
     """Accuracies by base, arm, stage and size with 95 % crossed bootstrap intervals, and their differences.
 
-    ``counts``: rows of :func:`size_rows`. ``stage`` is ``sft``, ``rl`` or ``gain``. ``versus`` is empty or the arm that
-    is subtracted (``vanilla``, same base); ``than`` is empty or the base whose difference between the arms is
-    subtracted from this base's, the first of the table. ``n`` counts (seed, problem) pairs. Raises ``ValueError`` where
-    the cells do not have the same seeds and problems.
+    ``counts``: :func:`bi.evaluation.metrics.cell_counts` of cells ``base, arm, seed, stage, size``. ``stage`` is
+    ``sft``, ``rl`` or ``gain``. ``versus`` is empty or the arm that is subtracted (``vanilla``, same base); ``than`` is
+    empty or the base whose difference between the arms is subtracted from this base's, the first of the table. ``n``
+    counts (seed, problem) pairs. Raises ``ValueError`` where the cells do not have the same seeds and problems.
     """
     rows: list[dict[str, object]] = []
     for size, part in counts.groupby("size", sort=True):
-        tables = _tables(part, f"size {size}")
+        shares = part.assign(value=part["correct"] / part["n"])
+        tables = paired_tables(shares, ("base", "arm", "stage"), f"test all of them on size {size} again")
         seeds, problems = next(iter(tables.values())).shape
         draws = crossed_draws(seeds, problems, resamples, "bases", str(size))
         method = interval_method(seeds, f"{problems} problems")
@@ -47,20 +39,6 @@ def bases_table(counts: pd.DataFrame, *, resamples: int = 2000) -> pd.DataFrame:
             rows.append({"base": base, "than": than, "arm": arm, "versus": versus, "stage": stage, "size": size,
                          "value": float(drawn[0]), "low": low, "high": high, "n": seeds * problems, "method": method})
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _tables(part: pd.DataFrame, where: str) -> dict[Key, pd.DataFrame]:
-    """Accuracies (seeds x problems) by base, arm and stage."""
-    shares = part.assign(value=part["correct"] / part["n"])
-    found = {(str(base), str(arm), str(stage)): rows.pivot(index="seed", columns="problem_id", values="value")
-             for (base, arm, stage), rows in shares.groupby(["base", "arm", "stage"], sort=False)}
-    first = next(iter(found.values()))
-    for key, table in found.items():
-        same = table.index.equals(first.index) and table.columns.equals(first.columns)
-        if not same or table.isna().to_numpy().any():
-            raise ValueError(f"{', '.join(key)}, {where}: not the same seeds and problems as the other cells; run the "
-                             "stage sizes of all of them again")
-    return found
 
 
 def _means(tables: Mapping[Key, pd.DataFrame], draws: Draws) -> dict[Key, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bi.evaluation.findings import SPLITS, Finding, combined
-from bi.evaluation.verdicts import estimate_of, rows_of, sided
+from bi.evaluation.verdicts import estimate_of, rows_of
 
 ARM, REFERENCE = "bridge", "vanilla"
 WITHOUT_BEHAVIORS = "plain-base"
@@ -14,8 +14,7 @@ WITHOUT_BEHAVIORS = "plain-base"
 
 def extra(accuracy: pd.DataFrame, stage: str = "gain", *, than: str = "") -> pd.DataFrame:
     """Rows of what bridge has above vanilla, by base and size; with ``than``, above what it has from that base."""
-    rows = rows_of(accuracy, arm=ARM, versus=REFERENCE, stage=stage)
-    return rows[rows["than"].astype("string").fillna("") == than]
+    return rows_of(accuracy, arm=ARM, versus=REFERENCE, stage=stage, than=than)
 
 
 def everywhere(accuracy: pd.DataFrame) -> Finding | None:
@@ -23,8 +22,8 @@ def everywhere(accuracy: pd.DataFrame) -> Finding | None:
     rows = extra(accuracy)
     if rows["base"].nunique() < 2:
         return None
-    verdicts = [sided(row["low"], row["high"]) for _, row in rows.iterrows()]
-    ends = [rows.loc[rows["value"].idxmin()], rows.loc[rows["value"].idxmax()]]
+    verdicts = [estimate_of(row).verdict() for _, row in rows.iterrows()]
+    ends = (rows.loc[rows["value"].idxmin()], rows.loc[rows["value"].idxmax()])
     least, most = (f"{estimate_of(row).points()} at {row['size']} operations from {row['base']}" for row in ends)
     counted = [verdicts.count(word) for word in ("supported", "contradicted")]  # type: ignore[arg-type]
     return Finding(f"larger beyond doubt in {counted[0]} and smaller in {counted[1]} of {len(rows)} pairs of base and "

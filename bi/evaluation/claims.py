@@ -107,8 +107,7 @@ def _over_augmentation(ablation: pd.DataFrame) -> Finding | None:
     rows = rows[rows["arm"].isin(["pp", "rc"])]
     if set(rows["arm"]) != {"pp", "rc"}:
         return None
-    turned = rows.assign(value=-rows["value"], low=-rows["high"], high=-rows["low"])
-    found = {(row["arm"], row["split"]): estimate_of(row) for _, row in turned.iterrows()}
+    found = {(row["arm"], row["split"]): estimate_of(row).turned() for _, row in rows.iterrows()}
     seen = "; ".join(f"{arm}, {SPLITS[split]}: {estimate.points()}" for (arm, split), estimate in found.items())
     return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
 
@@ -117,8 +116,7 @@ def _over_more_tokens(ablation: pd.DataFrame) -> Finding | None:
     rows = rows_of(ablation, how="all", arm="vanilla_tokens", stage="gain").set_index(["versus", "split"])
     if ("bridge", "id") not in rows.index:
         return None
-    less = {split: estimate_of(rows.loc[("bridge", split)]) for split in SPLITS}
-    found = {split: Estimate(-one.value, -one.high, -one.low, one.n, one.method) for split, one in less.items()}
+    found = {split: estimate_of(rows.loc[("bridge", split)]).turned() for split in SPLITS}
     seen = "; ".join(f"{SPLITS[split]}: {estimate.points()}" for split, estimate in found.items())
     beside = estimate_of(rows.loc[("vanilla", "id")]).points()
     return Finding(f"{seen}; more tokens of plain text alone: {beside}",

@@ -6,9 +6,12 @@ same draws, strata must be weighted anew in each of them, and p-values must be c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from bi.evaluation.intervals import numpy_stream
@@ -40,6 +43,23 @@ def crossed_draws(seeds: int, problems: int, resamples: int, *names: str) -> Dra
         drawn = rng.multinomial(units, np.full(units, 1 / units), size=resamples)
         parts.append(np.vstack([np.ones(units), drawn]))
     return Draws(*parts)
+
+
+def paired_tables(rows: pd.DataFrame, keys: Sequence[str], remedy: str) -> dict[tuple[Any, ...], pd.DataFrame]:
+    """``value`` as a table (seeds x problems) for each cell of ``keys`` in ``rows`` with ``seed, problem_id``.
+
+    Raises ``ValueError`` that names the cell, and says the ``remedy``, unless all have the same seeds and problems.
+    """
+    found: dict[tuple[Any, ...], pd.DataFrame] = {
+        key: part.pivot(index="seed", columns="problem_id", values="value")
+        for key, part in rows.groupby(list(keys), sort=False)}
+    first = next(iter(found.values()))
+    for key, table in found.items():
+        same = table.index.equals(first.index) and table.columns.equals(first.columns)
+        if not same or table.isna().to_numpy().any():
+            cell = ", ".join(f"{name} {value}" for name, value in zip(keys, key, strict=True))
+            raise ValueError(f"{cell}: not the same seeds and problems as the other cells; {remedy}")
+    return found
 
 
 def percentile_bounds(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:

@@ -45,7 +45,7 @@ def matched_steps(tokens: pd.DataFrame, first: str, second: str) -> pd.DataFrame
 def token_table(counts: pd.DataFrame, *, resamples: int = 2000) -> pd.DataFrame:
     """Every arm minus each of :data:`REFERENCES`, at equal steps (the ends) and at equal tokens, with 95 % intervals.
 
-    ``counts``: rows of :func:`bi.evaluation.through.accuracy_rows`. ``metric``: ``gain`` (since the start of RL) or
+    ``counts``: as in :func:`bi.evaluation.through.cell_rows`. ``metric``: ``gain`` (since the start of RL) or
     ``accuracy`` there. ``steps, versus_steps``: the steps of the two arms, seed by seed; ``tokens, versus_tokens``:
     means over seeds of what they have sampled. Intervals are those of the crossed bootstrap, paired by seed and
     problem.

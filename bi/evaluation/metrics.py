@@ -5,6 +5,8 @@ All functions take counts: ``n`` completions of a problem, ``c`` of them correct
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -81,6 +83,11 @@ def problem_counts(rollouts: pd.DataFrame) -> pd.DataFrame:
     table = grouped.agg(n="size", correct="sum").reset_index()
     table["accuracy"] = table["correct"] / table["n"]
     return table
+
+
+def cell_counts(rollouts: pd.DataFrame, cell: Mapping[str, object]) -> pd.DataFrame:
+    """Rows ``problem_id, n, correct`` of one rollout table behind the columns of ``cell``, in its order."""
+    return problem_counts(rollouts).assign(**cell)[[*cell, "problem_id", "n", "correct"]]
 
 
 def correct_column(rollouts: pd.DataFrame) -> pd.Series:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from bi.evaluation.crossed import crossed_draws, percentile_bounds
+from bi.evaluation.crossed import crossed_draws, paired_tables, percentile_bounds
 from bi.evaluation.metrics import pass_at_k
 
 COLUMNS = ("arm", "stage", "versus", "split", "judged", "k", "value", "low", "high", "n", "method")
@@ -54,15 +54,8 @@ def passes_table(counts: pd.DataFrame, pass_at: Sequence[int], *, resamples: int
 
 def _levels(part: pd.DataFrame, k: int) -> dict[tuple[str, str], np.ndarray]:
     """pass@k (seeds, problems) by arm and stage, and the gain of every arm."""
-    valued = part.assign(value=pass_at_k(part["n"], part["correct"], k))
-    found = {(str(arm), str(stage)): rows.pivot(index="seed", columns="problem_id", values="value")
-             for (arm, stage), rows in valued.groupby(["arm", "stage"], sort=False)}
-    first = next(iter(found.values()))
-    for (arm, stage), table in found.items():
-        same = table.index.equals(first.index) and table.columns.equals(first.columns)
-        if table.isna().to_numpy().any() or not same:
-            raise ValueError(f"{arm}, {stage}: not the same seeds and problems as the other cells; sample all of them "
-                             "again")
+    found = paired_tables(part.assign(value=pass_at_k(part["n"], part["correct"], k)), ("arm", "stage"),
+                          "sample all of them again")
     gains = {(arm, "gain"): found[arm, "rl"] - table for (arm, stage), table in found.items()
              if stage == "sft" and (arm, "rl") in found}
     return {key: table.to_numpy() for key, table in (found | gains).items()}

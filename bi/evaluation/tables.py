@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bi.evaluation.intervals import Interval, bootstrap_mean, hierarchical_mean, numpy_stream
-from bi.evaluation.metrics import COUNTS, SHARES, accuracy_table, pass_at_k, problem_counts
+from bi.evaluation.metrics import COUNTS, SHARES, accuracy_table, cell_counts, pass_at_k, problem_counts
 from bi.runs import SPLITS, Run
 
 MAIN_COLUMNS = ("task", "arm", "seed", "stage", "split", "metric", "value", "n")
@@ -54,8 +54,7 @@ def main_rows(rollouts: pd.DataFrame, cell: Mapping[str, Any], pass_at: Sequence
 
 def problem_rows(rollouts: pd.DataFrame, cell: Mapping[str, Any]) -> pd.DataFrame:
     """Rows ``arm, seed, stage, split, problem_id, n, correct`` of ``rollout_accuracy``, one per problem."""
-    rows = problem_counts(rollouts).assign(**cell)
-    return rows[["arm", "seed", "stage", "split", "problem_id", "n", "correct"]]
+    return cell_counts(rollouts, {name: cell[name] for name in ("arm", "seed", "stage", "split")})
 
 
 def problem_values(rollouts: pd.DataFrame, cell: Mapping[str, Any], pass_at: Sequence[int]) -> pd.DataFrame:

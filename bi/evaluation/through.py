@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from bi.evaluation.crossed import crossed_draws, percentile_bounds, two_sided
-from bi.evaluation.metrics import problem_counts
+from bi.evaluation.crossed import crossed_draws, paired_tables, percentile_bounds, two_sided
 from bi.evaluation.pairs import INFLUENCE, TRAIN, Pairs, PromptDraws, prompt_draws
 
 Cell = tuple[str, int, int]
@@ -37,17 +36,12 @@ def tokens_spent(history: pd.DataFrame, completions: int) -> pd.Series:
     return pd.Series([0, *np.rint(spent).astype(int)], name="tokens")
 
 
-def accuracy_rows(rollouts: pd.DataFrame, cell: Mapping[str, object]) -> pd.DataFrame:
-    """Rows ``arm, seed, step, tokens, split, problem_id, n, correct`` of the test rollouts of one policy."""
-    rows = problem_counts(rollouts).assign(**cell)
-    return rows[["arm", "seed", "step", "tokens", "split", "problem_id", "n", "correct"]]
-
-
 def cell_rows(counts: pd.DataFrame, pairs: Mapping[int, Mapping[str, Pairs]], lr: float) -> pd.DataFrame:
     """Rows ``arm, seed, step, tokens, split, metric, value, n`` of one cell: accuracy and :data:`INFLUENCE`.
 
-    ``counts``: :func:`accuracy_rows` of all steps and test splits; ``pairs``: by step and target. ``lr``: size of the
-    step that the influence speaks of. The splits of the influence are its targets; ``n`` counts prompts.
+    ``counts``: :func:`bi.evaluation.metrics.cell_counts` of the test rollouts, cells ``arm, seed, step, tokens,
+    split``; ``pairs``: by step and target. ``lr``: size of the step that the influence speaks of. The splits of the
+    influence are its targets; ``n`` counts prompts.
     """
     keys = ["arm", "seed", "step", "tokens"]
     shares = counts.assign(value=counts["correct"] / counts["n"])
@@ -72,8 +66,8 @@ def steps_table(counts: pd.DataFrame, pairs: Mapping[Cell, Mapping[str, Pairs]],
                 resamples: int = 2000) -> pd.DataFrame:
     """Means over seeds by arm and step, with 95 % intervals, and the same minus vanilla's and minus the start's.
 
-    ``counts``: :func:`accuracy_rows` of a whole grid; ``pairs``: by arm, seed and step, then by target. ``versus`` is
-    empty, ``vanilla`` (at the same step) or ``start`` (the same arm before RL); ``p`` belongs to the interval, for
+    ``counts``: as in :func:`cell_rows`, of a whole grid; ``pairs``: by arm, seed and step, then by target. ``versus``
+    is empty, ``vanilla`` (at the same step) or ``start`` (the same arm before RL); ``p`` belongs to the interval, for
     differences. ``tokens``: mean over seeds of what RL has sampled. A quantity that some draw lacks has no interval.
     Raises ``ValueError`` where arms or steps were not measured on the same prompts.
     """
@@ -103,15 +97,7 @@ def _with_differences(levels: Levels) -> Iterable[tuple[tuple[str, int], str, np
 
 def accuracy_tables(counts: pd.DataFrame) -> dict[tuple[str, int], pd.DataFrame]:
     """Accuracies (seeds x problems) of one split by arm and step; ``ValueError`` unless all have the same problems."""
-    shares = counts.assign(value=counts["correct"] / counts["n"])
-    found = {(str(arm), int(step)): rows.pivot(index="seed", columns="problem_id", values="value")
-             for (arm, step), rows in shares.groupby(["arm", "step"], sort=False)}
-    first = next(iter(found.values()))
-    for (arm, step), table in found.items():
-        same = table.index.equals(first.index) and table.columns.equals(first.columns)
-        if not same or table.isna().to_numpy().any():
-            raise ValueError(f"{arm}, step {step}: not the same seeds and problems as the others; sample all again")
-    return found
+    return paired_tables(counts.assign(value=counts["correct"] / counts["n"]), ("arm", "step"), "sample all again")
 
 
 def _accuracies(counts: pd.DataFrame, resamples: int) -> Iterable[tuple[str, str, Levels, int, str]]:

@@ -18,8 +18,7 @@ def decays(steps: pd.DataFrame) -> Finding | None:
     """Whether the influence of a step is smaller after RL than before, in every arm."""
     rows = rows_of(steps, versus="start", metric="influence", split=CLAIMED_ON)
     last = rows[rows["step"] == rows.groupby("arm")["step"].transform("max")]
-    before = rows_of(steps, metric="influence", split=CLAIMED_ON, step=0)
-    levels = before[before["versus"].fillna("") == ""].set_index("arm")["value"]
+    levels = rows_of(steps, metric="influence", split=CLAIMED_ON, step=0, versus="").set_index("arm")["value"]
     if last.empty:
         return None
     parts, verdicts = [], []

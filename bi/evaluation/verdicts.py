@@ -34,6 +34,10 @@ class Estimate:
             return _signed(self.value)
         return f"{_signed(self.value)} ({_signed(self.low)} to {_signed(self.high)})"
 
+    def turned(self) -> Estimate:
+        """The same difference taken the other way round."""
+        return Estimate(-self.value, -self.high, -self.low, self.n, self.method)
+
     def verdict(self) -> Verdict:
         """``supported`` if the whole interval lies above zero, ``contradicted`` if below, else ``undecided``."""
         return sided(self.low, self.high)
@@ -52,8 +56,11 @@ def estimate_of(row: pd.Series) -> Estimate:
 
 
 def rows_of(table: pd.DataFrame, **cell: object) -> pd.DataFrame:
-    """Rows of ``table`` that match ``cell`` (column = value)."""
-    return table[(table[list(cell)] == pd.Series(cell)).all(axis=1)]
+    """Rows of ``table`` that match ``cell`` (column = value); "" matches what a CSV reader takes for missing too."""
+    found = pd.Series(True, index=table.index)
+    for column, value in cell.items():
+        found &= table[column].isna() | (table[column] == "") if value == "" else table[column] == value
+    return table[found]
 
 
 def times(first: float, second: float) -> str:
@@ -74,7 +81,7 @@ def find(summary: pd.DataFrame, arm: str, stage: str, split: str, *, versus: str
     naming what was asked for if there is no such row, or more than one.
     """
     wanted = {"arm": arm, "stage": stage, "split": split, "versus": versus, "metric": metric}
-    rows = rows_of(summary.fillna({"versus": ""}), **wanted)
+    rows = rows_of(summary, **wanted)
     if len(rows) != 1:
         raise ValueError(f"summary: {len(rows)} rows with {wanted}; one is needed, rerun the tables of this profile")
     return estimate_of(rows.iloc[0])
@@ -110,7 +117,7 @@ def compare_seeds(table: pd.DataFrame, first: str, second: str, **cell: str) -> 
     A sign test by eye for quantities with few seeds and no common problems to resample. ``ValueError`` unless both
     arms have exactly one row for each of the same seeds.
     """
-    rows = table[(table[list(cell)] == pd.Series(cell)).all(axis=1)]
+    rows = rows_of(table, **cell)
     values = [rows[rows["arm"] == arm].set_index("seed")["value"].sort_index() for arm in (first, second)]
     if values[0].empty or not values[0].index.equals(values[1].index) or values[0].index.has_duplicates:
         raise ValueError(f"{cell}: one row for {first!r} and {second!r} in each seed is needed; rerun the tables")

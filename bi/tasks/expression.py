@@ -7,7 +7,7 @@ disjunctions may have any number of operands, a difference or a quotient has two
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bi.tasks.operators import UNARY, Value, apply_binary, apply_unary
@@ -42,30 +42,12 @@ class Op:
 Expr = Num | Ref | Op
 
 
-def references(expr: Expr) -> Iterator[str]:
-    """Names of the quantities in ``expr``, in written order, repeated where they repeat."""
-    found: list[str] = []
-    _collect((expr,), found)
-    return iter(found)
-
-
-def _collect(args: tuple[Expr, ...], found: list[str]) -> None:
-    for arg in args:
-        if isinstance(arg, Ref):
-            found.append(arg.name)
-        elif isinstance(arg, Op):
-            _collect(arg.args, found)
-
-
 def binary_operations(expr: Expr) -> int:
     """Number of operations to carry out: one on k operands counts k - 1, a unary one counts one.
 
     ``then`` counts nothing: it only passes a premise on to its conclusion.
     """
-    if not isinstance(expr, Op):
-        return 0
-    own = len(expr.args) - 1 or int(expr.symbol != "then")
-    return own + sum([binary_operations(arg) for arg in expr.args if isinstance(arg, Op)])
+    return _gather(expr, {}) if isinstance(expr, Op) else 0
 
 
 def parents_and_operations(expr: Expr) -> tuple[tuple[str, ...], int]:

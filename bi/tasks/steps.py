@@ -27,7 +27,7 @@ from fractions import Fraction
 from typing import Any
 
 from bi.tasks.chain import BLANK, Chain, Claim, Passage, Slot, label_all
-from bi.tasks.expression import Expr, Num, Ref, references
+from bi.tasks.expression import Expr, Num, Ref, parents_and_operations
 from bi.tasks.operators import Value
 from bi.tasks.problem import Problem
 from bi.tasks.written import (
@@ -132,7 +132,7 @@ def _read_expression(text: str, parents: tuple[str, ...], claims: Mapping[str, C
     if formula is None:
         raise ValueError(f"{where}: cannot read the expression {text[:60]!r}; it may hold numbers, + - * / ( ) and ids "
                          "of parents")
-    for name in references(formula):
+    for name in parents_and_operations(formula)[0]:
         if name not in parents:
             raise ValueError(f"{where}: its expression uses {name!r}, which is not among its parents")
         if not isinstance(claims[name].value, (int, Fraction)):

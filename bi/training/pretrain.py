@@ -217,7 +217,7 @@ def passes_format(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")) else torch.float32
 
 
-def attention_bias(documents: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+def attention_bias(documents: Tensor, dtype: torch.dtype) -> Tensor:
     """Additive attention mask ``(B, 1, T, T)``: a token sees the earlier tokens of its own document."""
     width = documents.shape[1]
     causal = torch.ones((width, width), dtype=torch.bool, device=documents.device).tril()
