@@ -21,11 +21,11 @@ def bases_facts(accuracy: pd.DataFrame | None) -> dict[str, Any]:
     """Which bases and sizes were measured, and the method of the intervals, in words."""
     if accuracy is None:
         return {"measured": "Nothing of this has been measured yet for this profile; `make reproduce GRID=bases` does.",
-                "method": UNMEASURED, "first_base": UNMEASURED}
+                "method": UNMEASURED}
     bases, sizes = list(dict.fromkeys(accuracy["base"])), sorted(set(accuracy["size"]))
     return {"measured": f"Measured here: {len(bases)} bases ({', '.join(bases)}), problems of "
                         f"{', '.join(map(str, sizes))} operations.",
-            "method": str(accuracy["method"].iloc[-1]), "first_base": bases[0]}
+            "method": str(accuracy["method"].iloc[-1])}
 
 
 def strength_rows(cards: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
