@@ -62,9 +62,11 @@ class BaseRecipe:
 BASES = {
     "tiny-base": BaseRecipe(),
     "plain-base": BaseRecipe(name="plain-base", corpus=CorpusRecipe(behaviors=0.0)),
+    "wide-base": BaseRecipe(name="wide-base", corpus=CorpusRecipe(wide_results=1.0)),
     "small-base": BaseRecipe(name="small-base", hidden=256, heads=8, feed_forward=896, steps=6000),
 }
 """The book's base models by the name of their folder below ``models/``. ``plain-base`` has no behaviours in its corpus;
+``wide-base`` reads the texts of ``tiny-base`` and learns the results of all lines with several operations;
 ``small-base`` is larger and reads half as many tokens, for about the same time."""
 
 
