@@ -24,6 +24,7 @@ from bi.progress import Progress
 from bi.recipes import digest
 from bi.streams import stream_seed
 from bi.training.corpus import CorpusRecipe, Document, corpus_stream, document
+from bi.training.muon import Float32Muon
 from bi.training.policy import Policy, default_device, encode_completion, encode_prompt
 from bi.training.tiny import word_tokenizer
 
@@ -250,8 +251,9 @@ def make_optimizers(model: nn.Module, recipe: BaseRecipe) -> list[torch.optim.Op
     """Muon for the blocks' matrices, AdamW for embeddings, head and norms."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" in name]
     rest = [p for name, p in model.named_parameters() if not (p.ndim == 2 and "layers" in name)]
+    kind = torch.optim.Muon if passes_format(matrices[0].device) == torch.bfloat16 else Float32Muon
     return [
-        torch.optim.Muon(matrices, lr=recipe.muon_lr, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        kind(matrices, lr=recipe.muon_lr, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(rest, lr=recipe.adam_lr, betas=(0.9, 0.95), weight_decay=0.0),
     ]
 
