@@ -53,7 +53,7 @@ help: ## List these commands
 	@echo '  CORES       jobs at a time (default: every core)'
 	@echo '  CLUSTER     folder of a Snakemake profile: the same run on a cluster'
 	@echo '  ARGS        more options for pytest, as in ARGS="-k igsm"'
-	@echo '  BASE        which base model base trains: tiny-base (the default), plain-base or small-base'
+	@echo '  BASE        which base model base trains: tiny-base (the default), plain-base, wide-base or small-base'
 	@echo '  SWEEP       which sweep: grpo (the default), sft or regime'
 	@echo '  PYTHON      the Python 3.11 or 3.12 that .venv is made from'
 	@echo '  INSTALLER   pip: do without uv'

@@ -52,11 +52,12 @@ def test_everywhere_means_every_base_and_every_size(table):
     assert finding("bases", table[table["base"] == "tiny-base"]).verdict == OPEN
 
 
-def test_the_base_without_behaviours_is_judged_on_the_two_splits(table):
-    other = moved(table, -0.2, -0.1, base="tiny-base")
-    assert finding("unseen", moved(other, 0.1, 0.2, base="plain-base")).verdict == HOLDS
-    assert finding("unseen", moved(other, -0.1, 0.2, base="plain-base")).verdict == UNSEEN
-    assert finding("unseen", table[table["base"] == "tiny-base"]).verdict == OPEN
+@pytest.mark.parametrize(("claim", "base"), [("unseen", "plain-base"), ("wide", "wide-base")])
+def test_a_base_of_its_own_claim_is_judged_on_the_two_splits(table, claim, base):
+    other = moved(table, -0.2, -0.1, base="tiny-base").replace("plain-base", base)
+    assert finding(claim, moved(other, 0.1, 0.2, base=base)).verdict == HOLDS
+    assert finding(claim, moved(other, -0.1, 0.2, base=base)).verdict == UNSEEN
+    assert finding(claim, table[table["base"] == "tiny-base"]).verdict == OPEN
 
 
 def test_the_map_says_value_interval_and_verdict_of_every_pair(table):

@@ -175,7 +175,7 @@ def test_the_grid_of_bases_shares_the_first_models_cells_and_makes_its_tables_on
     main, bases = ({(stage, run) for stage, run in make_grid("cpu", name).jobs()} for name in ("main", "bases"))
     assert {pair for pair in main if pair[0] in ("sft", "grpo", "evaluate")} < bases
     assert Counter(run.model for stage, run in bases if stage == "grpo") == dict.fromkeys(
-        ("models/tiny-base", "models/plain-base"), 6)
+        ("models/tiny-base", "models/plain-base", "models/wide-base"), 6)
     assert [run.model for stage, run in bases if stage == "tables_bases"] == ["models/tiny-base"]
 
 

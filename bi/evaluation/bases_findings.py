@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
 from bi.evaluation.findings import SPLITS, Finding, combined
@@ -10,6 +12,8 @@ from bi.evaluation.verdicts import estimate_of, rows_of
 ARM, REFERENCE = "bridge", "vanilla"
 WITHOUT_BEHAVIORS = "plain-base"
 """The base whose corpus holds no behaviour (:data:`bi.training.pretrain.BASES`)."""
+WIDE = "wide-base"
+"""The base that learns the results of all lines with several operations (:data:`bi.training.pretrain.BASES`)."""
 
 
 def extra(accuracy: pd.DataFrame, stage: str = "gain", *, than: str = "") -> pd.DataFrame:
@@ -30,11 +34,15 @@ def everywhere(accuracy: pd.DataFrame) -> Finding | None:
                    f"size; least {least}; most {most}", combined(verdicts))
 
 
-def without_behaviors(accuracy: pd.DataFrame) -> Finding | None:
-    """Whether bridge gains more than vanilla from a base that has read no behaviour."""
-    rows = rows_of(extra(accuracy), base=WITHOUT_BEHAVIORS).set_index("split")
+def from_base(accuracy: pd.DataFrame, base: str) -> Finding | None:
+    """Whether bridge gains more than vanilla from this base, on the two splits of the main table."""
+    rows = rows_of(extra(accuracy), base=base).set_index("split")
     if not set(SPLITS) <= set(rows.index):
         return None
     found = {split: estimate_of(rows.loc[split]) for split in SPLITS}
     seen = "; ".join(f"{SPLITS[split]}: {estimate.points()}" for split, estimate in found.items())
     return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
+
+
+without_behaviors = partial(from_base, base=WITHOUT_BEHAVIORS)
+with_wide_lines = partial(from_base, base=WIDE)
