@@ -49,7 +49,7 @@ help: ## List these commands
 	@echo 'Settings, each written NAME=value after the command:'
 	@echo '  PROFILE     size of the run: smoke (minutes, claims nothing), cpu (the default), gpu, paper'
 	@echo '  GRID        what reproduce runs: main (the default), full, probability, rejection, tokens, passes,'
-	@echo '              through or bases'
+	@echo '              through or bases; GRID=bases:wide-base runs that base alone'
 	@echo '  CORES       jobs at a time (default: every core)'
 	@echo '  CLUSTER     folder of a Snakemake profile: the same run on a cluster'
 	@echo '  ARGS        more options for pytest, as in ARGS="-k igsm"'

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bi.chapter import UNMEASURED
+from bi.chapter import UNMEASURED, table_path
 from bi.evaluation.bases_findings import extra
 from bi.evaluation.verdicts import estimate_of, rows_of
 from bi.figure_style import ARM_COLORS, ordered
+from bi.provenance import sidecar
 
 CONDITIONS = {("train", "informative_train"): "training prompts with mixed outcomes",
               ("id", "mean_accuracy"): "influence, points a step"}
@@ -26,6 +29,18 @@ def bases_facts(accuracy: pd.DataFrame | None) -> dict[str, Any]:
     return {"measured": f"Measured here: {len(bases)} bases ({', '.join(bases)}), problems of "
                         f"{', '.join(map(str, sizes))} operations.",
             "method": str(accuracy["method"].iloc[-1])}
+
+
+def made_text(results_dir: str | Path) -> str:
+    """Where the results of each base come from, if they were not all made by one run; else the empty string."""
+    path = sidecar(table_path(results_dir, "bases/items"))
+    made = json.loads(path.read_text(encoding="utf-8"))["made"] if path.is_file() else {}
+    runs: dict[tuple[str, str], list[str]] = {}
+    for base, facts in made.items():
+        commit = str(facts["commit"])[:7] + ("+changes" if facts["dirty"] else "")
+        runs.setdefault((commit, facts["hardware"]["cpu"]), []).append(base)
+    told = [f"{', '.join(bases)} at commit {commit} on {cpu}" for (commit, cpu), bases in runs.items()]
+    return f"They were not all made by one run: {'; '.join(told)}." if len(told) > 1 else ""
 
 
 def strength_rows(cards: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -1,5 +1,8 @@
 """The grid of bases, on the smallest profile, from problems to tables: slow, but real."""
 
+import json
+import shutil
+
 import pandas as pd
 import pytest
 from test_through_runs import go
@@ -14,7 +17,7 @@ pytestmark = pytest.mark.slow
 def test_every_base_is_measured_on_every_size_and_compared_in_one_table(tmp_path):
     grid = make_grid("smoke", "bases")
     for stage, run in grid.jobs():
-        go(stage, Run(run.profile, run.model, run.arm, run.seed, str(tmp_path)), grid.arms)
+        go(stage, Run(run.profile, run.model, run.arm, run.seed, str(tmp_path)), grid.arms, list(grid.models.values()))
     folder = Run("smoke", SMOKE.models[0].name, runs=str(tmp_path)).folder("tables_bases")
     accuracy, conditions = (pd.read_csv(folder / f"{name}.csv") for name in ("accuracy", "conditions"))
     bases = [slug(model.name) for model in (*SMOKE.models, *SMOKE.bases)]
@@ -27,3 +30,14 @@ def test_every_base_is_measured_on_every_size_and_compared_in_one_table(tmp_path
             run = Run("smoke", model.name, arm, 0, str(tmp_path))
             answers = pd.read_parquet(run.rollouts("rl", "ood"), columns=["answer"])["answer"]
             assert levels.loc[(slug(model.name), arm, "rl"), "value"] == pytest.approx(answers.mean())
+
+    # a run of the second base alone takes the first one's rows from what is published, and gives the same tables
+    kept, second = tmp_path / "published", SMOKE.bases[0].name
+    shutil.copytree(folder, kept)
+    (kept / "stage.json").unlink(missing_ok=True)
+    run = Run("smoke", second, runs=str(tmp_path))
+    go("tables_bases", run, grid.arms, [second], str(kept))
+    for name in ("accuracy", "conditions", "items"):
+        assert (run.folder("tables_bases") / f"{name}.csv").read_bytes() == (folder / f"{name}.csv").read_bytes()
+    facts = json.loads((run.folder("tables_bases") / "items.provenance.json").read_text())
+    assert facts["models"] == [second] and list(facts["made"]) == bases

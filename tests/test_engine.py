@@ -240,10 +240,10 @@ def test_a_hub_model_without_network_or_cache_is_told(tmp_path, monkeypatch):
 
 
 def test_a_grid_of_bases_needs_further_ones(tmp_path):
-    check_compared(make_grid("cpu", "bases"))
-    check_compared(make_grid("paper", "main"))
+    check_compared(make_grid("cpu", "bases"), tmp_path)
+    check_compared(make_grid("paper", "main"), tmp_path)
     with pytest.raises(ValueError, match="GRID=bases compares .* the profile 'paper' names no further ones"):
-        check_compared(make_grid("paper", "bases"))
+        check_compared(make_grid("paper", "bases"), tmp_path)
     with pytest.raises(ValueError, match="run `make base BASE=plain-base`"):
         check_model("models/plain-base", tmp_path)
 

@@ -22,11 +22,11 @@ def finished(tmp_path_factory):
     return runs
 
 
-def go(stage, run, arms):
+def go(stage, run, arms, models=(), kept=""):
     folder = STAGES[stage].folder(run)
     folder.mkdir(parents=True, exist_ok=True)
-    run_notebook(STAGES[stage].notebook(), folder / f"{stage}.ipynb", STAGES[stage].arguments(run, arms), cwd=ROOT,
-                 failed=folder / "failed.ipynb")
+    run_notebook(STAGES[stage].notebook(), folder / f"{stage}.ipynb",
+                 STAGES[stage].arguments(run, arms, models, kept), cwd=ROOT, failed=folder / "failed.ipynb")
 
 
 def table(runs, name):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from bi.evaluation.items import read_kept
 from bi.files import require_space
 from workflow.stages import Grid, check_notebooks
 
@@ -18,7 +19,7 @@ SPARE_BYTES = 200_000_000
 def check_all(grid: Grid, root: Path, runs: Path, cores: int) -> None:
     """Raise ``ValueError`` that lists everything which would stop the run later; nothing is written."""
     problems = []
-    checks: list[Callable[[], None]] = [lambda: check_notebooks(grid, root), lambda: check_compared(grid)]
+    checks: list[Callable[[], None]] = [lambda: check_notebooks(grid, root), lambda: check_compared(grid, root)]
     checks += [lambda name=name: check_model(name, root) for name in grid.models.values()]
     checks += [lambda: require_space(runs, bytes_needed(grid, root, cores))]
     for check in checks:
@@ -30,12 +31,16 @@ def check_all(grid: Grid, root: Path, runs: Path, cores: int) -> None:
         raise ValueError("\n".join(problems))
 
 
-def check_compared(grid: Grid) -> None:
-    """Raise ``ValueError`` for a grid over bases and sizes of a profile that names no further ones."""
+def check_compared(grid: Grid, root: Path) -> None:
+    """Raise ``ValueError`` for a grid over bases and sizes of a profile that names no further ones, or without results
+    of the first base, which it neither runs nor finds."""
     profile = grid.profile
     if grid.plan.bases and not (profile.bases and profile.sizes.ops):
         raise ValueError(f"GRID={grid.name} compares bases and sizes of problems, and the profile {profile.name!r} "
                          "names no further ones; set its bases and sizes in bi/recipes.py")
+    if grid.kept:
+        first = next(iter(grid.known))
+        read_kept(root / grid.kept, profile, [] if first in grid.models else [first])
 
 
 def check_model(name: str, root: Path) -> None:

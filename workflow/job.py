@@ -36,10 +36,12 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     run = Run(options.profile, options.model, options.arm, options.seed, options.runs)
     follow_driver()
-    label = job_label(options.stage, run, options.models)
+    models = options.models.split(",")
+    label = job_label(options.stage, run, len(models))
     try:
         with hold(_folder(run, options.stage) / ".lock", label, wait_s=60), one_gpu(_top(run), len(gpu_names())):
-            run_job(options.stage, run, tuple(options.arms.split(",")), options.key, options.inputs, label)
+            given = STAGES[options.stage].arguments(run, options.arms.split(","), models, options.kept)
+            run_job(options.stage, run, given, options.key, options.inputs, label)
     except (NotebookError, ValueError, OSError, Busy) as error:
         tell(run, event="failed", job=label, stage=options.stage, message=str(error))
         print(f"{label} failed: {error}", file=sys.stderr)
@@ -47,8 +49,11 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def run_job(stage: str, run: Run, arms: tuple[str, ...], key: str, inputs: list[str], label: str) -> None:
-    """Run one stage and write its ``stage.json``; ``inputs`` are those of the stages before, below the profile."""
+def run_job(stage: str, run: Run, given: dict[str, Any], key: str, inputs: list[str], label: str) -> None:
+    """Run one stage and write its ``stage.json``; ``inputs`` are those of the stages before, below the profile.
+
+    ``given`` are the parameters of its notebook.
+    """
     folder = _folder(run, stage)
     resumed = prepare(folder, digest([key, {name: file_digest(_top(run) / name) for name in inputs}]))
     tell(run, event="started", job=label, stage=stage, resumed=resumed)
@@ -57,7 +62,7 @@ def run_job(stage: str, run: Run, arms: tuple[str, ...], key: str, inputs: list[
         run_notebook(
             STAGES[stage].notebook(),
             folder / f"{stage}.ipynb",
-            STAGES[stage].arguments(run, arms),
+            given,
             cwd=ROOT,
             failed=folder / "failed" / f"{stage}.ipynb",
             log=log,
@@ -123,7 +128,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", default="runs")
     parser.add_argument("--arms", required=True, help="all arms of the grid, separated by commas")
-    parser.add_argument("--models", type=int, default=1, help="number of models of the grid")
+    parser.add_argument("--models", default="", help="all models of the grid, separated by commas")
+    parser.add_argument("--kept", default="", help="folder of results that models outside the grid keep")
     parser.add_argument("--key", required=True, help="digest of code, recipe and starting model")
     parser.add_argument("--inputs", nargs="*", default=[], help="stage.json files of the stages before")
     return parser

@@ -11,9 +11,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from bi.evaluation.items import read_kept
 from bi.files import file_digest
 from bi.recipes import Profile, digest
 from workflow.sources import code_digest, notebook_code
+from workflow.stages import Grid
 
 RECIPE = "recipe"
 GRPO_FOR = "grpo_for"
@@ -27,6 +29,15 @@ def stage_key(notebook: Path, profile: Profile, model: str | None, root: Path) -
         "recipe": digest(recipe_values(notebook, profile, model)),
         "base": model_digest(model, root) if model else "",
     }
+
+
+def kept_digest(grid: Grid, root: Path) -> str:
+    """Digest of the published results that the tables take from models outside ``grid``; empty if they take none."""
+    if not grid.kept:
+        return ""
+    kept = read_kept(root / grid.kept, grid.profile)
+    tables = [table[~table["base"].isin(list(grid.models))] for table in (kept.items, kept.conditions)]
+    return digest([list(grid.models), *(table.to_csv() for table in tables)])
 
 
 def recipe_values(notebook: Path, profile: Profile, model: str | None) -> dict[str, Any]:

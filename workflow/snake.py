@@ -54,7 +54,7 @@ class Snake:
         else:
             command += ["--cores", str(self.cores)]
             command += ["--resources", f"gpu={self.gpus}"] if gpu else []
-        return [*command, "--config", f"profile={self.grid.profile.name}", f"grid={self.grid.name}", f"runs={runs}",
+        return [*command, "--config", f"profile={self.grid.profile.name}", f"grid={self.grid.title}", f"runs={runs}",
                 f"gpu={int(gpu)}"]
 
     def dry_run(self) -> str:

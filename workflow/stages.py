@@ -6,6 +6,7 @@ Which stage needs which is said in the Snakefile alone.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from bi.runs import Run, slug
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = "notebooks/grid"
+RESULTS = "results"
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,12 @@ class Stage:
         """The folder that the stage owns."""
         return run.folder(self.place or self.name)
 
-    def arguments(self, run: Run, arms: tuple[str, ...]) -> dict[str, Any]:
-        """Parameters of the notebook for ``run``; ``arms`` are all arms of the grid."""
-        known = {**dataclasses.asdict(run), "arms": list(arms), "stage": self.name}
+    def arguments(
+        self, run: Run, arms: Sequence[str], models: Sequence[str] = (), kept: str = ""
+    ) -> dict[str, Any]:
+        """Parameters of the notebook for ``run``; ``arms``, ``models`` and ``kept`` are those of the grid."""
+        known = {**dataclasses.asdict(run), "arms": list(arms), "models": list(models), "stage": self.name,
+                 "kept": kept}
         return {name: known[name] for name in self.parameters}
 
 
@@ -72,7 +77,7 @@ STAGES = {
         Stage("tables_tokens", TABLES, file="tables"),
         Stage("tables_passes", TABLES),
         Stage("tables_through", TABLES),
-        Stage("tables_bases", TABLES),
+        Stage("tables_bases", (*TABLES, "models", "kept")),
     )
 }
 AROUND_RL = ("measure", "grpo", "evaluate", "lines")
@@ -112,10 +117,19 @@ GRIDS = {
 
 @dataclass(frozen=True)
 class Grid:
-    """All cells of one reproduction: a profile, and which of :data:`GRIDS`."""
+    """All cells of one reproduction: a profile, and which of :data:`GRIDS`.
+
+    ``only``: where bases are compared, the folder names of those that run; the others keep their published results.
+    """
 
     profile: Profile
     name: str = "main"
+    only: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The grid as :func:`make_grid` reads it."""
+        return f"{self.name}:{','.join(self.only)}" if self.only else self.name
 
     @property
     def plan(self) -> GridPlan:
@@ -135,8 +149,18 @@ class Grid:
     @property
     def models(self) -> dict[str, str]:
         """The models that this grid starts from by folder name."""
+        return {folder: name for folder, name in self.known.items() if not self.only or folder in self.only}
+
+    @property
+    def known(self) -> dict[str, str]:
+        """All models that its tables could hold by folder name, whether they run or not."""
         further = self.profile.bases if self.plan.bases else ()
         return {slug(model.name): model.name for model in (*self.profile.models, *further)}
+
+    @property
+    def kept(self) -> str:
+        """Folder of the published results that the models which do not run are taken from; empty if all run."""
+        return f"{RESULTS}/{self.profile.name}/{self.results}" if self.only else ""
 
     @property
     def compared(self) -> dict[str, str]:
@@ -155,10 +179,20 @@ class Grid:
 
 
 def make_grid(profile: str, name: str = "main") -> Grid:
-    """The grid called ``name`` of ``profile``; raises ``ValueError`` for an unknown profile, grid or arm."""
+    """The grid called ``name`` of ``profile``; raises ``ValueError`` for an unknown profile, grid, base or arm.
+
+    ``bases:wide-base,plain-base`` is the grid ``bases`` with nothing but the cells of those two.
+    """
+    name, _, only = name.partition(":")
     if name not in GRIDS:
         raise ValueError(f"unknown grid {name!r}; choose one of {', '.join(GRIDS)}")
-    grid = Grid(get_profile(profile), name)
+    grid = Grid(get_profile(profile), name, tuple(filter(None, only.split(","))))
+    if only and not grid.plan.bases:
+        raise ValueError(f"GRID={name}:{only}: {name} compares no bases; leave out what follows the colon")
+    strange = [base for base in grid.only if base not in grid.known]
+    if strange:
+        raise ValueError(f"GRID={name}:{only}: profile {profile!r} has no base {', '.join(strange)}; "
+                         f"choose from {', '.join(grid.known)}, or add it in bi/recipes.py")
     unknown = [arm for arm in grid.arms if arm not in ARM_TABLE]
     if unknown:
         known = ", ".join(ARM_TABLE)
@@ -169,7 +203,8 @@ def make_grid(profile: str, name: str = "main") -> Grid:
 def check_notebooks(grid: Grid, root: Path = ROOT) -> None:
     """Raise ``ValueError`` unless every job's parameters are exactly those of its notebook."""
     for name, run in grid.jobs():
-        check_parameters(STAGES[name].notebook(root), STAGES[name].arguments(run, grid.arms))
+        given = STAGES[name].arguments(run, grid.arms, list(grid.models.values()), grid.kept)
+        check_parameters(STAGES[name].notebook(root), given)
 
 
 def job_label(name: str, run: Run, n_models: int = 1) -> str:

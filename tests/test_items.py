@@ -1,0 +1,123 @@
+"""Right answers problem by problem: packed and unpacked without loss, kept from one run to the next, never mixed up."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_bases import counts
+
+from bi.evaluation.bases import bases_table
+from bi.evaluation.items import CELL, cells_digest, packed_counts, read_kept, unpacked_counts
+from bi.provenance import write_table
+from bi.recipes import CPU, SMOKE
+from workflow.checks import check_compared
+from workflow.keys import kept_digest
+from workflow.stages import Grid, make_grid
+
+FOUR = {"tiny": "tiny-base", "wide": "plain-base"}
+
+
+def few(seed=0, problems=30, samples=4):
+    """Cells like those of the map, with 4 samples a problem and problems in another order in each cell."""
+    rng = np.random.default_rng(seed)
+    table = counts(n=samples, problems=problems).replace({"base": FOUR})
+    table["correct"] = rng.integers(0, samples + 1, len(table))
+    return pd.concat([part.sample(frac=1, random_state=int(rng.integers(1000)))
+                      for _, part in table.groupby(list(CELL), sort=False)], ignore_index=True)
+
+
+def published(folder, table, recipe=CPU, made=None):
+    """``table`` as the tables of a finished grid leave it."""
+    facts = {"cells": cells_digest(recipe), "made": made or {base: {"commit": "abc"} for base in set(table["base"])}}
+    write_table(folder / "items.csv", packed_counts(table), facts)
+    bases = list(dict.fromkeys(table["base"]))
+    write_table(folder / "conditions.csv", pd.DataFrame({"base": bases, "value": 0.5}), facts)
+    return folder
+
+
+@pytest.mark.parametrize("samples", [1, 4, 35])
+def test_packing_loses_nothing_that_a_table_needs(samples, tmp_path):
+    table = few(samples=samples)
+    packed = packed_counts(table)
+    assert len(packed) == len(table.groupby(list(CELL))) and set(packed["right"].str.len()) == {30}
+    sums = table.groupby(list(CELL))["correct"].sum()
+    assert unpacked_counts(packed).groupby(list(CELL))["correct"].sum().equals(sums)
+    folder = published(tmp_path, table)
+    again = unpacked_counts(read_kept(folder, CPU).items)
+    pd.testing.assert_frame_equal(bases_table(again, resamples=50), bases_table(table.sort_values("problem_id"),
+                                                                                resamples=50))
+
+
+def test_problems_of_equal_number_and_other_keys_are_not_taken_for_pairs():
+    table = few()
+    other = table["problem_id"].where(table["base"] != "plain-base", table["problem_id"] + "x")
+    with pytest.raises(ValueError, match="not the same seeds and problems"):
+        bases_table(unpacked_counts(packed_counts(table.assign(problem_id=other))), resamples=10)
+
+
+def test_cells_that_do_not_fit_are_refused():
+    table = few()
+    table.loc[3, "n"] = 5
+    with pytest.raises(ValueError, match=r"'base': .* \[4, 5\] samples a problem; sample every problem equally often"):
+        packed_counts(table)
+    with pytest.raises(ValueError, match="at most 35 times"):
+        packed_counts(few(samples=36))
+
+
+def test_bases_that_did_not_run_keep_their_rows_and_others_lose_them(tmp_path):
+    old, new = few(1), few(2)
+    kept = read_kept(published(tmp_path, old), CPU, ["tiny-base"])
+    run = packed_counts(new[new["base"] == "plain-base"])
+    both = kept.joined("items", run, ["tiny-base", "plain-base", "wide-base"])
+    assert list(dict.fromkeys(both["base"])) == ["tiny-base", "plain-base"]
+    pd.testing.assert_frame_equal(both[both["base"] == "plain-base"].reset_index(drop=True), run)
+    assert list(both["right"])[: len(run)] == list(packed_counts(old[old["base"] == "tiny-base"])["right"])
+    bases_table(unpacked_counts(both), resamples=10)  # still pairs
+    assert list(kept.joined("items", run, ["plain-base"])["base"].unique()) == ["plain-base"]
+
+
+def test_what_is_missing_or_of_another_recipe_is_told(tmp_path):
+    assert read_kept("", CPU).made == {} and read_kept(tmp_path, CPU).made == {}
+    with pytest.raises(ValueError, match="no results of tiny-base; name what is missing in GRID=bases"):
+        read_kept(tmp_path, CPU, ["tiny-base"])
+    folder = published(tmp_path, few())
+    with pytest.raises(ValueError, match="no results of wide-base"):
+        read_kept(folder, CPU, ["wide-base"])
+    with pytest.raises(ValueError, match="items.csv was made with another recipe"):
+        read_kept(folder, SMOKE)
+    assert read_kept(folder, dataclasses.replace(CPU, bases=(), note="x")).made  # neither decides a cell
+
+
+def test_a_grid_of_some_bases_runs_these_and_needs_results_of_the_first(tmp_path):
+    every, some = make_grid("cpu", "bases"), make_grid("cpu", "bases:plain-base")
+    assert {run.model for _, run in some.jobs() if run.model} == {"models/plain-base"}
+    assert len(some.compared) == 1 and not every.kept and some.kept == "results/cpu/bases"
+    assert make_grid("cpu", some.title) == some and make_grid("cpu", every.title) == every
+    check_compared(make_grid("cpu", "bases:tiny-base,plain-base"), tmp_path)
+    with pytest.raises(ValueError, match="results/cpu/bases has no results of tiny-base"):
+        check_compared(some, tmp_path)
+    published(tmp_path / some.kept, few())
+    check_compared(some, tmp_path)
+
+
+@pytest.mark.parametrize(("name", "told"), [
+    ("main:plain-base", "GRID=main:plain-base: main compares no bases"),
+    ("bases:plain-base,nope", "profile 'cpu' has no base nope; choose from tiny-base, plain-base")])
+def test_bases_that_a_grid_cannot_run_are_told(name, told):
+    with pytest.raises(ValueError, match=told):
+        make_grid("cpu", name)
+
+
+def test_tables_are_made_again_when_kept_results_change_and_not_when_own_ones_do(tmp_path):
+    grid: Grid = make_grid("cpu", "bases:plain-base")
+    assert kept_digest(make_grid("cpu", "bases"), tmp_path) == ""
+    old, new = few(1), few(2)
+    published(tmp_path / grid.kept, old)
+    first = kept_digest(grid, tmp_path)
+    published(tmp_path / grid.kept, pd.concat([old[old["base"] == "tiny-base"], new[new["base"] == "plain-base"]]))
+    assert kept_digest(grid, tmp_path) == first
+    published(tmp_path / grid.kept, new)
+    assert kept_digest(grid, tmp_path) != first
+    assert json.loads((tmp_path / grid.kept / "items.provenance.json").read_text())["cells"] == cells_digest(CPU)
