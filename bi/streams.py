@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 def stream_seed(*names: int | str) -> int:
     """A 128-bit integer that depends on every element of ``names`` and on nothing else."""
-    text = "\x1f".join(f"{type(name).__name__}:{name}" for name in names)
+    text = "\x1f".join([f"{type(name).__name__}:{name}" for name in names])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
 
 

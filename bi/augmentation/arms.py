@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count as count_up
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
@@ -252,7 +252,7 @@ def _rows_of(
     problem: Problem, arm: Arm, task: TaskRecipe, rates: BehaviorRates, seed: int
 ) -> Iterator[Row]:
     """The rows that ``arm`` has for one problem."""
-    wording, used = get_wording(task.wording), arm.rates(rates)
+    wording, used = get_wording(task.wording), _rates_of(arm, rates)
     for copy, (told, plain) in enumerate(arm.variants(problem, seed)):
         completion, realised = injected_completion(plain, told, wording, used, seed)
         row = prompt_row(told, task)
@@ -268,6 +268,11 @@ def _rows_of(
             "n_ops": row["n_ops"],
             **realised,
         }
+
+
+@lru_cache(maxsize=64)
+def _rates_of(arm: Arm, rates: BehaviorRates) -> BehaviorRates:
+    return arm.rates(rates)
 
 
 def injected_completion(

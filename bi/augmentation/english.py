@@ -24,7 +24,7 @@ from bi.augmentation.template import Form, Template
 from bi.augmentation.trace import Step, first_unsolved
 from bi.augmentation.wording import Wording
 from bi.tasks.expression import Expr, Num, Op, Ref, parse, subgoals, substitute
-from bi.tasks.problem import Problem, build_problem
+from bi.tasks.problem import Problem, Quantity, build_problem
 from bi.tasks.structure import category_totals, instance
 from bi.tasks.vocabulary import WORLDS, World
 
@@ -143,24 +143,19 @@ class EnglishWording(Wording):
 
     def line(self, step: Step, problem: Problem, values: Mapping[str, int], symbols: dict[str, str]) -> str:
         """One bullet: analysis, introduction or reminder, and a computation, a reflection or a recall."""
-        quantity = problem.by_name[step.name]
-        known = step.name in symbols
-        symbol = symbols.setdefault(step.name, symbol_at(len(symbols)))
-        fields = {"symbol": symbol, "quantity": f"the number of each {step.name}"}
-        if step.kind == "recall":
-            return "- " + RECALL[step.phrase].format(value=values[step.name], **fields)
-        sentences = []
-        if step.analysis:
-            fact = f"the number of each {step.name} equals {_right_side(quantity.formula)}"
-            sentences.append(ANALYSIS[step.phrase].format(fact=fact))
-        sentences.append((REMINDER if known else INTRODUCTION)[step.phrase].format(**fields))
-        if step.kind == "reflect":
-            missing = first_unsolved(quantity, values)
-            sentences.append(REFLECTION[step.phrase].format(missing=f"the number of each {missing}"))
-        else:
-            chain = " = ".join((symbol, *_chain(step, problem, values, symbols)))
-            sentences.append(COMPUTATION[step.phrase].format(chain=chain))
-        return "- " + " ".join(sentences)
+        name, kind, analysis, subgoal, phrase = step
+        quantity, named = problem.by_name[name], f"the number of each {name}"
+        known = symbols.get(name)
+        symbol = symbols[name] = known or symbol_at(len(symbols))
+        if kind == "recall":
+            return _RECALL[phrase].format(symbol=symbol, quantity=named, value=values[name])
+        text = _SENTENCES[kind, known is not None, analysis][phrase]
+        fact = f"{named} equals {_right_side(quantity.formula)}" if analysis else ""
+        if kind == "reflect":
+            missing = f"the number of each {first_unsolved(quantity, values)}"
+            return text.format(symbol=symbol, quantity=named, fact=fact, missing=missing)
+        chain = " = ".join([symbol, *_chain(quantity, subgoal, problem.modulus, values, symbols)])
+        return text.format(symbol=symbol, quantity=named, fact=fact, chain=chain)
 
     def wrap(self, lines: list[str], problem: Problem) -> str:
         """The chain of thought between think tags and the boxed answer between answer tags."""
@@ -218,19 +213,19 @@ def _read_operand(text: str) -> Expr | None:
     return Ref(text[5:]) if text.startswith("each ") and " and each " not in text else None
 
 
-def _chain(step: Step, problem: Problem, values: Mapping[str, int], symbols: Mapping[str, str]) -> Iterator[str]:
+def _chain(
+    quantity: Quantity, subgoal: bool, modulus: int | None, values: Mapping[str, int], symbols: Mapping[str, str]
+) -> list[str]:
     """Formula in short names, in values, subgoals if any, and the result; without repeats for constants and copies."""
-    quantity = problem.by_name[step.name]
     formula = quantity.formula
-    if quantity.parents:
-        yield _written(formula, symbols)
+    chain = [_written(formula, symbols)] if quantity.parents else []
     if isinstance(formula, Op):
-        yield _written(formula, values)
-        if step.subgoal:
+        chain.append(_written(formula, values))
+        if subgoal:
             known = substitute(formula, lambda name: Num(values[name]))
-            for expr in subgoals(known, problem.modulus):
-                yield _written(expr, {})
-    yield str(quantity.value)
+            chain += [_written(expr, {}) for expr in subgoals(known, modulus)]
+    chain.append(str(quantity.value))
+    return chain
 
 
 def _written(expr: Expr, leaves: Mapping[str, object]) -> str:
@@ -255,14 +250,25 @@ def _written(expr: Expr, leaves: Mapping[str, object]) -> str:
     return f" {expr.symbol} ".join(parts)
 
 
+_RECALL = tuple([f"- {text}" for text in RECALL])
+_SENTENCES = {
+    (kind, known, analysis): tuple([
+        "- " + " ".join((*restated, first, last))
+        for *restated, first, last in zip(*[ANALYSIS] * analysis, REMINDER if known else INTRODUCTION, ends,
+                                          strict=True)
+    ])
+    for known in (False, True)
+    for kind, ends in (("solve", COMPUTATION), ("reflect", REFLECTION))
+    for analysis in (False, True)
+}
+"""Bullets by kind, by whether the quantity has a short name already, and by whether its definition is restated."""
+
+
 def _forms() -> Iterator[tuple[int, str, bool, Template]]:
     for phrase in range(PHRASES):
         yield phrase, "recall", False, Template(RECALL[phrase], FORMS)
-        for naming in (INTRODUCTION, REMINDER):
-            for kind, last in (("solve", COMPUTATION), ("reflect", REFLECTION)):
-                plain = f"{naming[phrase]} {last[phrase]}"
-                yield phrase, kind, False, Template(plain, FORMS)
-                yield phrase, kind, True, Template(f"{ANALYSIS[phrase]} {plain}", FORMS)
+        for (kind, _, analysis), texts in _SENTENCES.items():
+            yield phrase, kind, analysis, Template(texts[phrase].removeprefix("- "), FORMS)
 
 
 def _read_bullet(text: str, symbols: dict[str, str]) -> Line:
