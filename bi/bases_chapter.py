@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ import pandas as pd
 
 from bi.chapter import UNMEASURED, table_path
 from bi.evaluation.bases_findings import extra
+from bi.evaluation.kept import read_kept
 from bi.evaluation.verdicts import estimate_of, rows_of
 from bi.figure_style import ARM_COLORS, ordered
-from bi.provenance import sidecar
 
 CONDITIONS = {("train", "informative_train"): "training prompts with mixed outcomes",
               ("id", "mean_accuracy"): "influence, points a step"}
@@ -33,8 +32,7 @@ def bases_facts(accuracy: pd.DataFrame | None) -> dict[str, Any]:
 
 def made_text(results_dir: str | Path) -> str:
     """Where the results of each base come from, if they were not all made by one run; else the empty string."""
-    path = sidecar(table_path(results_dir, "bases/items"))
-    made = json.loads(path.read_text(encoding="utf-8"))["made"] if path.is_file() else {}
+    made = read_kept([table_path(results_dir, "bases/items").parent], "base").made
     runs: dict[tuple[str, str], list[str]] = {}
     for base, facts in made.items():
         commit = str(facts["commit"])[:7] + ("+changes" if facts["dirty"] else "")

@@ -110,10 +110,12 @@ def test_the_strength_of_a_base_is_read_from_its_card(root):
 
 def test_bases_of_several_runs_are_said_to_be_so(tmp_path):
     def made(**commits):
-        facts = {base: {"commit": commit * 8, "dirty": dirty, "hardware": {"cpu": "EPYC"}}
+        facts = {base: {"commit": commit * 8, "dirty": dirty, "hardware": {"cpu": "EPYC"}, "libraries": {}}
                  for base, (commit, dirty) in commits.items()}
         (tmp_path / "bases").mkdir(exist_ok=True)
-        (tmp_path / "bases" / "items.provenance.json").write_text(json.dumps({"made": facts}))
+        last = facts.popitem()
+        told = {**last[1], "ran": [last[0]], "kept": facts}
+        (tmp_path / "bases" / "items.provenance.json").write_text(json.dumps(told))
         return made_text(tmp_path)
 
     assert made_text(tmp_path) == ""

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 def test_every_base_is_measured_on_every_size_and_compared_in_one_table(tmp_path):
     grid = make_grid("smoke", "bases")
     for stage, run in grid.jobs():
-        go(stage, Run(run.profile, run.model, run.arm, run.seed, str(tmp_path)), grid.arms, list(grid.models.values()))
+        go(stage, Run(run.profile, run.model, run.arm, run.seed, str(tmp_path)), grid)
     folder = Run("smoke", SMOKE.models[0].name, runs=str(tmp_path)).folder("tables_bases")
     accuracy, conditions = (pd.read_csv(folder / f"{name}.csv") for name in ("accuracy", "conditions"))
     bases = [slug(model.name) for model in (*SMOKE.models, *SMOKE.bases)]
@@ -36,8 +36,8 @@ def test_every_base_is_measured_on_every_size_and_compared_in_one_table(tmp_path
     shutil.copytree(folder, kept)
     (kept / "stage.json").unlink(missing_ok=True)
     run = Run("smoke", second, runs=str(tmp_path))
-    go("tables_bases", run, grid.arms, [second], str(kept))
+    go("tables_bases", run, make_grid("smoke", f"bases:{slug(second)}"), kept=[str(kept)])
     for name in ("accuracy", "conditions", "items"):
         assert (run.folder("tables_bases") / f"{name}.csv").read_bytes() == (folder / f"{name}.csv").read_bytes()
     facts = json.loads((run.folder("tables_bases") / "items.provenance.json").read_text())
-    assert facts["models"] == [second] and list(facts["made"]) == bases
+    assert facts["models"] == [second] and facts["ran"] == [slug(second)] and list(facts["kept"]) == bases[:1]

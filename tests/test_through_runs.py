@@ -18,15 +18,15 @@ def finished(tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
     grid = make_grid("smoke", "through")
     for stage, run in grid.jobs():
-        go(stage, Run(run.profile, run.model, run.arm, run.seed, str(runs)), grid.arms)
+        go(stage, Run(run.profile, run.model, run.arm, run.seed, str(runs)), grid)
     return runs
 
 
-def go(stage, run, arms, models=(), kept=""):
+def go(stage, run, grid, **other):
     folder = STAGES[stage].folder(run)
     folder.mkdir(parents=True, exist_ok=True)
     run_notebook(STAGES[stage].notebook(), folder / f"{stage}.ipynb",
-                 STAGES[stage].arguments(run, arms, models, kept), cwd=ROOT, failed=folder / "failed.ipynb")
+                 STAGES[stage].arguments(run, grid) | other, cwd=ROOT, failed=folder / "failed.ipynb")
 
 
 def table(runs, name):
@@ -63,6 +63,6 @@ def test_what_is_complete_is_not_made_again_and_what_is_gone_comes_back_the_same
     numbers = (folder / "through.csv").read_bytes()
     gone.unlink()
     (folder / "pairs_step-00002.npz").unlink()
-    go("through", run, SMOKE.arms)
+    go("through", run, make_grid("smoke", "through"))
     assert kept.stat().st_mtime_ns == times and gone.read_bytes() == before
     assert (folder / "through.csv").read_bytes() == numbers

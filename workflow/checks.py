@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from bi.evaluation.items import read_kept
 from bi.files import require_space
+from workflow.keys import kept_results
 from workflow.stages import Grid, check_notebooks
 
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
@@ -32,15 +32,15 @@ def check_all(grid: Grid, root: Path, runs: Path, cores: int) -> None:
 
 
 def check_compared(grid: Grid, root: Path) -> None:
-    """Raise ``ValueError`` for a grid over bases and sizes of a profile that names no further ones, or without results
-    of the first base, which it neither runs nor finds."""
+    """Raise ``ValueError`` for a grid over bases and sizes of a profile that names no further ones, or that neither
+    runs nor finds what it compares with: the first base, or any of its arms."""
     profile = grid.profile
     if grid.plan.bases and not (profile.bases and profile.sizes.ops):
         raise ValueError(f"GRID={grid.name} compares bases and sizes of problems, and the profile {profile.name!r} "
                          "names no further ones; set its bases and sizes in bi/recipes.py")
     if grid.kept:
-        first = next(iter(grid.known))
-        read_kept(root / grid.kept, profile, [] if first in grid.models else [first])
+        needed = grid.every[:1] if grid.plan.bases else grid.every
+        kept_results(grid, root, [key for key in needed if key not in grid.only])
 
 
 def check_model(name: str, root: Path) -> None:

@@ -22,7 +22,7 @@ from bi.provenance import gpu_names, write_json
 from bi.recipes import digest
 from bi.runs import TIMING, Run
 from workflow.locks import Busy, follow_driver, hold, one_gpu
-from workflow.stages import ROOT, STAGES, job_label
+from workflow.stages import ROOT, STAGES, job_label, make_grid
 
 DONE = "stage.json"
 BEGUN = "begun.json"
@@ -36,11 +36,11 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     run = Run(options.profile, options.model, options.arm, options.seed, options.runs)
     follow_driver()
-    models = options.models.split(",")
-    label = job_label(options.stage, run, len(models))
+    grid = make_grid(options.profile, options.grid)
+    label = job_label(options.stage, run, len(grid.models))
     try:
         with hold(_folder(run, options.stage) / ".lock", label, wait_s=60), one_gpu(_top(run), len(gpu_names())):
-            given = STAGES[options.stage].arguments(run, options.arms.split(","), models, options.kept)
+            given = STAGES[options.stage].arguments(run, grid)
             run_job(options.stage, run, given, options.key, options.inputs, label)
     except (NotebookError, ValueError, OSError, Busy) as error:
         tell(run, event="failed", job=label, stage=options.stage, message=str(error))
@@ -127,9 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--arm", default="")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", default="runs")
-    parser.add_argument("--arms", required=True, help="all arms of the grid, separated by commas")
-    parser.add_argument("--models", default="", help="all models of the grid, separated by commas")
-    parser.add_argument("--kept", default="", help="folder of results that models outside the grid keep")
+    parser.add_argument("--grid", required=True, help="the grid that the job belongs to")
     parser.add_argument("--key", required=True, help="digest of code, recipe and starting model")
     parser.add_argument("--inputs", nargs="*", default=[], help="stage.json files of the stages before")
     return parser

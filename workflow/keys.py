@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bi.evaluation.items import read_kept
+from bi.evaluation.kept import Kept, read_kept
 from bi.files import file_digest
 from bi.recipes import Profile, digest
 from workflow.sources import code_digest, notebook_code
@@ -35,9 +36,15 @@ def kept_digest(grid: Grid, root: Path) -> str:
     """Digest of the published results that the tables take from models outside ``grid``; empty if they take none."""
     if not grid.kept:
         return ""
-    kept = read_kept(root / grid.kept, grid.profile)
-    tables = [table[~table["base"].isin(list(grid.models))] for table in (kept.items, kept.conditions)]
-    return digest([list(grid.models), *(table.to_csv() for table in tables)])
+    kept, name = kept_results(grid, root), "items" if grid.plan.bases else "rollout_accuracy"
+    others = [key for key in grid.every if key not in grid.only]
+    return digest([list(grid.only), *(kept.rows(name, key).to_csv(index=False) for key in others)])
+
+
+def kept_results(grid: Grid, root: Path, needed: Sequence[str] = ()) -> Kept:
+    """The published results that ``grid`` takes from earlier runs; ``ValueError`` without those ``needed``."""
+    column = "base" if grid.plan.bases else "arm"
+    return read_kept([root / folder for folder in grid.kept], column, grid.profile, needed)
 
 
 def recipe_values(notebook: Path, profile: Profile, model: str | None) -> dict[str, Any]:

@@ -6,7 +6,6 @@ Which stage needs which is said in the Snakefile alone.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,17 +45,16 @@ class Stage:
         """The folder that the stage owns."""
         return run.folder(self.place or self.name)
 
-    def arguments(
-        self, run: Run, arms: Sequence[str], models: Sequence[str] = (), kept: str = ""
-    ) -> dict[str, Any]:
-        """Parameters of the notebook for ``run``; ``arms``, ``models`` and ``kept`` are those of the grid."""
-        known = {**dataclasses.asdict(run), "arms": list(arms), "models": list(models), "stage": self.name,
-                 "kept": kept}
+    def arguments(self, run: Run, grid: Grid) -> dict[str, Any]:
+        """Parameters of the notebook for ``run``, a job of ``grid``."""
+        known = {**dataclasses.asdict(run), "arms": list(grid.arms), "models": list(grid.models.values()),
+                 "every": list(grid.every), "kept": grid.kept, "stage": self.name}
         return {name: known[name] for name in self.parameters}
 
 
 CELL = ("profile", "model", "arm", "seed", "runs")
 TABLES = ("profile", "model", "arms", "runs", "stage")
+JOINED = (*TABLES, "every", "kept")
 STAGES = {
     stage.name: stage
     for stage in (
@@ -71,13 +69,13 @@ STAGES = {
         Stage("passes", CELL),
         Stage("through", CELL),
         Stage("sizes", CELL),
-        Stage("tables", TABLES),
-        Stage("tables_probability", TABLES, file="tables"),
-        Stage("tables_rejection", TABLES, file="tables"),
-        Stage("tables_tokens", TABLES, file="tables"),
+        Stage("tables", JOINED),
+        Stage("tables_probability", JOINED, file="tables"),
+        Stage("tables_rejection", JOINED, file="tables"),
+        Stage("tables_tokens", JOINED, file="tables"),
         Stage("tables_passes", TABLES),
         Stage("tables_through", TABLES),
-        Stage("tables_bases", (*TABLES, "models", "kept")),
+        Stage("tables_bases", (*JOINED, "models")),
     )
 }
 AROUND_RL = ("measure", "grpo", "evaluate", "lines")
@@ -119,7 +117,8 @@ GRIDS = {
 class Grid:
     """All cells of one reproduction: a profile, and which of :data:`GRIDS`.
 
-    ``only``: where bases are compared, the folder names of those that run; the others keep their published results.
+    ``only``: the arms (or bases, by folder name, where these are compared) that run; empty: all. The others keep their
+    published results.
     """
 
     profile: Profile
@@ -137,9 +136,23 @@ class Grid:
         return GRIDS[self.name]
 
     @property
-    def arms(self) -> tuple[str, ...]:
-        """Arms of the grid, each once."""
+    def every(self) -> tuple[str, ...]:
+        """All that its tables compare, whether it runs or not: arms, each once, or bases."""
+        if self.plan.bases:
+            return tuple(slug(model.name) for model in (*self.profile.models, *self.profile.bases))
         return self.plan.arms or self.profile.arms
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Arms that run, each once."""
+        every = self.profile.arms if self.plan.bases else self.every
+        return tuple(arm for arm in every if self.plan.bases or not self.only or arm in self.only)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Arms of which nothing but the fine-tuned checkpoint is needed: others are made of its rollouts."""
+        return tuple(dict.fromkeys(source for arm in self.arms if (source := ARM_TABLE[arm].rollouts_of)
+                                   and source not in self.arms))
 
     @property
     def results(self) -> str:
@@ -149,18 +162,17 @@ class Grid:
     @property
     def models(self) -> dict[str, str]:
         """The models that this grid starts from by folder name."""
-        return {folder: name for folder, name in self.known.items() if not self.only or folder in self.only}
-
-    @property
-    def known(self) -> dict[str, str]:
-        """All models that its tables could hold by folder name, whether they run or not."""
         further = self.profile.bases if self.plan.bases else ()
-        return {slug(model.name): model.name for model in (*self.profile.models, *further)}
+        models = {slug(model.name): model.name for model in (*self.profile.models, *further)}
+        return {folder: name for folder, name in models.items()
+                if not self.plan.bases or not self.only or folder in self.only}
 
     @property
-    def kept(self) -> str:
-        """Folder of the published results that the models which do not run are taken from; empty if all run."""
-        return f"{RESULTS}/{self.profile.name}/{self.results}" if self.only else ""
+    def kept(self) -> list[str]:
+        """Folders of the published results that what does not run is taken from, the first that has it; none if all
+        run."""
+        own, profile = f"{RESULTS}/{self.profile.name}/{self.results}", f"{RESULTS}/{self.profile.name}"
+        return [] if not self.only else [own] if self.plan.bases else [own, profile]
 
     @property
     def compared(self) -> dict[str, str]:
@@ -173,6 +185,7 @@ class Grid:
         jobs = [("problems", Run(name, seed=seed)) for seed in seeds]
         jobs += [("base", Run(name, model, seed=seeds[0])) for model in models]
         cells = [Run(name, model, arm, seed) for model in models for seed in seeds for arm in self.arms]
+        jobs += [("sft", Run(name, model, arm, seed)) for model in models for seed in seeds for arm in self.sources]
         jobs += [("select" if ARM_TABLE[run.arm].from_rollouts else "sft", run) for run in cells]
         jobs += [(stage, run) for stage in self.plan.cells for run in cells]
         return jobs + [(self.plan.tables, Run(name, model)) for model in self.compared.values()]
@@ -181,18 +194,19 @@ class Grid:
 def make_grid(profile: str, name: str = "main") -> Grid:
     """The grid called ``name`` of ``profile``; raises ``ValueError`` for an unknown profile, grid, base or arm.
 
-    ``bases:wide-base,plain-base`` is the grid ``bases`` with nothing but the cells of those two.
+    ``bases:wide-base,plain-base`` is the grid ``bases`` with nothing but the cells of those two, and
+    ``tokens:vanilla_tokens`` the grid ``tokens`` with nothing but those of that arm.
     """
     name, _, only = name.partition(":")
     if name not in GRIDS:
         raise ValueError(f"unknown grid {name!r}; choose one of {', '.join(GRIDS)}")
     grid = Grid(get_profile(profile), name, tuple(filter(None, only.split(","))))
-    if only and not grid.plan.bases:
-        raise ValueError(f"GRID={name}:{only}: {name} compares no bases; leave out what follows the colon")
-    strange = [base for base in grid.only if base not in grid.known]
+    if only and not (grid.results and "kept" in STAGES[grid.plan.tables].parameters):
+        raise ValueError(f"GRID={name}:{only}: {name} always runs whole; leave out what follows the colon")
+    strange = [key for key in grid.only if key not in grid.every]
     if strange:
-        raise ValueError(f"GRID={name}:{only}: profile {profile!r} has no base {', '.join(strange)}; "
-                         f"choose from {', '.join(grid.known)}, or add it in bi/recipes.py")
+        raise ValueError(f"GRID={name}:{only}: {name} of profile {profile!r} has no {', '.join(strange)}; "
+                         f"choose from {', '.join(grid.every)}")
     unknown = [arm for arm in grid.arms if arm not in ARM_TABLE]
     if unknown:
         known = ", ".join(ARM_TABLE)
@@ -203,8 +217,7 @@ def make_grid(profile: str, name: str = "main") -> Grid:
 def check_notebooks(grid: Grid, root: Path = ROOT) -> None:
     """Raise ``ValueError`` unless every job's parameters are exactly those of its notebook."""
     for name, run in grid.jobs():
-        given = STAGES[name].arguments(run, grid.arms, list(grid.models.values()), grid.kept)
-        check_parameters(STAGES[name].notebook(root), given)
+        check_parameters(STAGES[name].notebook(root), STAGES[name].arguments(run, grid))
 
 
 def job_label(name: str, run: Run, n_models: int = 1) -> str:
