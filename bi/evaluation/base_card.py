@@ -101,6 +101,7 @@ def card_text(
     """
     last, mixture = history.iloc[-1], recipe.corpus
     minutes = last["seconds"] / 60
+    kept_hard = ", so that such arithmetic is hard but possible" if mixture.wide_results < 1 else ""
     again = "make base" + ("" if recipe.name == "tiny-base" else f" BASE={recipe.name}")
     paragraphs = [
         f"""A Llama of {parameters:,} parameters ({recipe.layers} layers, hidden size {recipe.hidden},
@@ -116,8 +117,7 @@ def card_text(
         documents at the start and at the end of training): {_kinds(recipe)}. Problems have up to {mixture.max_ops[0]}
         operations at the start and up to {mixture.max_ops[1]} from {mixture.ramp:.0%} of training on. Chains are plain
         but for {_behaviors(tables["corpus"])}. Of the results of two or more operations carried out in one step,
-        {mixture.wide_results:.0%} carry loss, so that such arithmetic is hard but possible. `corpus.csv` counts what
-        the corpus holds.""",
+        {mixture.wide_results:.0%} carry loss{kept_hard}. `corpus.csv` counts what the corpus holds.""",
         f"""**Apart from the splits.** All problems but the arithmetic drills have their canonical key (names, order
         and redundant premises ignored) in one half of all keys, and the splits of the book in the other. Counted for
         the cpu profile, seed 0, these stand in the corpus: {_shares(tables["overlap"])}.""",
