@@ -125,13 +125,16 @@ def write_table(path: str | Path, frame: pd.DataFrame, facts: Mapping[str, Any])
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> Path:
-    """Write ``frame`` as CSV, whole or not at all.
-
-    Equal frames give equal bytes: no index, ``\\n`` line ends, floats with ten significant digits.
-    """
+    """Write ``frame`` as CSV (:func:`csv_text`), whole or not at all."""
     with atomic_write(path) as handle:
-        frame.to_csv(handle, index=False, lineterminator="\n", float_format="%.10g")
+        handle.write(csv_text(frame))
     return Path(path)
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """``frame`` as CSV. Equal frames give equal text: no index, ``\\n`` line ends, floats with ten significant digits.
+    """
+    return frame.to_csv(index=False, lineterminator="\n", float_format="%.10g")
 
 
 def write_json(path: str | Path, data: Any) -> None:

@@ -28,5 +28,12 @@ def test_an_arm_that_runs_alone_is_compared_with_the_arms_that_are_kept(tmp_path
     go("tables_tokens", run, make_grid("smoke", "tokens:vanilla_tokens"), kept=[str(tmp_path / "none"), str(kept)])
     facts = json.loads((folder / "ablation.provenance.json").read_text())
     assert facts["ran"] == ["vanilla_tokens"] and list(facts["kept"]) == ["vanilla", "bridge"]
-    for name in ("ablation", "rollout_accuracy", "influence", "main", "sft_data", "curves", "completions"):
+    for name in ("ablation", "rollout_accuracy", "influence", "main", "sft_data", "curves", "completions", "anatomy"):
         assert (folder / f"{name}.csv").read_bytes() == (whole / f"{name}.csv").read_bytes(), name
+    lacking = {}
+    for name in ("lines", "behaviors", "summary"):  # by arm, not by what is measured
+        found, wanted = (set((place / f"{name}.csv").read_text().splitlines()) for place in (folder, whole))
+        assert found <= wanted
+        lacking[name] = wanted - found
+    assert not lacking["lines"] and not lacking["behaviors"]
+    assert {tuple(row.split(",")[1:4:2]) for row in lacking["summary"]} == {("vanilla_tokens", "vanilla")}

@@ -10,11 +10,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bi.provenance import csv_text
 from bi.recipes import Profile, digest
 
 CELL = ("base", "arm", "seed", "stage", "size")
@@ -57,6 +60,9 @@ def cells_digest(recipe: Profile) -> str:
     return digest(dataclasses.replace(recipe, note="", arms=(), bases=()))
 
 
+_read = partial(pd.read_csv, keep_default_na=False)
+
+
 @dataclasses.dataclass(frozen=True)
 class Kept:
     """Published tables whose rows of some arms, or bases, are used again.
@@ -70,11 +76,12 @@ class Kept:
     made: Mapping[str, Mapping[str, Any]]
 
     def rows(self, name: str, key: str) -> pd.DataFrame:
-        """The rows of ``key`` in the table ``name``; none where it is not kept, or the table has none of it."""
+        """The rows of ``key`` in the table ``name``, as texts; none where it is not kept, or the table has none of it.
+        """
         path = self.places[key] / f"{name}.csv" if key in self.places else None
         if path is None or not path.is_file():
             return pd.DataFrame(columns=[self.column])
-        table = pd.read_csv(path, dtype={"right": str}, keep_default_na=False)
+        table = _read(path, dtype=str)
         return table[table[self.column] == key]
 
     def joined(self, name: str, table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
@@ -85,10 +92,11 @@ class Kept:
         """
         if not self.places:
             return table
-        here = table[self.column]
-        parts = [table[~here.isin(list(keys))]]
-        parts += [table[here == key] if (here == key).any() else self.rows(name, key) for key in keys]
-        return pd.concat([part for part in parts if len(part)], ignore_index=True)
+        here = _read(StringIO(csv_text(table)), dtype=str)  # texts, so that rows are written as they were
+        own = here[self.column]
+        parts = [here[~own.isin(list(keys))]]
+        parts += [here[own == key] if (own == key).any() else self.rows(name, key) for key in keys]
+        return _read(StringIO(csv_text(pd.concat(parts, ignore_index=True))), dtype={"right": str})
 
     def facts(self, keys: Iterable[str], ran: Sequence[str]) -> dict[str, Any]:
         """For the provenance of joined tables: what ``ran`` now, and where the rows of the others come from."""
