@@ -23,7 +23,8 @@ def base(
 ) -> None:
     """Train a base model of the book from scratch, measure it, and write it with its card.
 
-    The smaller one takes a quarter of an hour on one core. An interrupted run continues from OUT.partial.
+    A quarter of an hour to half an hour on a core that multiplies bfloat16, an hour on one that does not. An
+    interrupted run continues from OUT.partial.
 
     \b
     bi base --out models/tiny-base
