@@ -30,6 +30,20 @@ def bases_facts(accuracy: pd.DataFrame | None) -> dict[str, Any]:
             "method": str(accuracy["method"].iloc[-1])}
 
 
+def course_text(accuracy: pd.DataFrame | None) -> str:
+    """A sentence on each base: where bridge starts and ends relative to vanilla on problems of the training size."""
+    if accuracy is None:
+        return UNMEASURED
+    sentences = []
+    for base in dict.fromkeys(accuracy["base"]):
+        start, end = (estimate_of(rows_of(extra(accuracy, stage), base=base, split="id").iloc[0])
+                      for stage in ("sft", "rl"))
+        places = {"supported": "higher", "contradicted": "lower", "undecided": "level"}
+        sentences.append(f"From {base} bridge starts {places[start.verdict()]} ({start.points()}) and ends "
+                         f"{places[end.verdict()]} ({end.points()}).")
+    return " ".join(sentences)
+
+
 def made_text(results_dir: str | Path) -> str:
     """Where the results of each base come from, if they were not all made by one run; else the empty string."""
     made = read_kept([table_path(results_dir, "bases/items").parent], "base").made

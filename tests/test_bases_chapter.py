@@ -9,7 +9,7 @@ import pytest
 from test_bases import counts
 
 from bi import bases_figures as figures
-from bi.bases_chapter import bases_facts, condition_rows, extra_rows, made_text, strength_rows
+from bi.bases_chapter import bases_facts, condition_rows, course_text, extra_rows, made_text, strength_rows
 from bi.chapter import UNMEASURED, read_table
 from bi.evaluation.bases import bases_table
 from bi.evaluation.claims import judge_claims
@@ -54,11 +54,12 @@ def test_everywhere_means_every_base_and_every_size(table):
     assert finding("bases", table[table["base"] == "tiny-base"]).verdict == OPEN
 
 
-@pytest.mark.parametrize(("claim", "base"), [("unseen", "plain-base"), ("wide", "wide-base")])
-def test_a_base_of_its_own_claim_is_judged_on_the_two_splits(table, claim, base):
-    other = moved(table, -0.2, -0.1, base="tiny-base").replace("plain-base", base)
-    assert finding(claim, moved(other, 0.1, 0.2, base=base)).verdict == HOLDS
-    assert finding(claim, moved(other, -0.1, 0.2, base=base)).verdict == UNSEEN
+@pytest.mark.parametrize(("claim", "base", "stage"), [
+    ("unseen", "plain-base", "gain"), ("wide", "wide-base", "gain"), ("wide_end", "wide-base", "rl")])
+def test_a_base_of_its_own_claim_is_judged_on_the_two_splits(table, claim, base, stage):
+    other = moved(table, -0.2, -0.1, base="tiny-base", stage=stage).replace("plain-base", base)
+    assert finding(claim, moved(other, 0.1, 0.2, base=base, stage=stage)).verdict == HOLDS
+    assert finding(claim, moved(other, -0.1, 0.2, base=base, stage=stage)).verdict == UNSEEN
     assert finding(claim, table[table["base"] == "tiny-base"]).verdict == OPEN
 
 
@@ -123,3 +124,11 @@ def test_bases_of_several_runs_are_said_to_be_so(tmp_path):
     told = made(one=("a", False), two=("b", True), three=("a", False))
     assert told.startswith("They were not all made by one run: one, three at commit aaaaaaa on EPYC; two at commit ")
     assert told.endswith("bbbbbbb+changes on EPYC.")
+
+
+def test_starts_and_ends_are_told_base_by_base(table):
+    there = moved(moved(table, -0.3, -0.1, stage="sft"), 0.1, 0.2, base="tiny-base", stage="rl")
+    text = course_text(moved(there, -0.1, 0.1, base="plain-base", stage="rl"))
+    assert text.startswith("From tiny-base bridge starts lower (−20.0 points (95% interval")
+    assert "and ends higher (+15.0 points" in text and "From plain-base bridge starts lower" in text
+    assert "and ends level (+0.0 points" in text and course_text(None) == UNMEASURED

@@ -34,9 +34,9 @@ def everywhere(accuracy: pd.DataFrame) -> Finding | None:
                    f"size; least {least}; most {most}", combined(verdicts))
 
 
-def from_base(accuracy: pd.DataFrame, base: str) -> Finding | None:
-    """Whether bridge gains more than vanilla from this base, on the two splits of the main table."""
-    rows = rows_of(extra(accuracy), base=base).set_index("split")
+def from_base(accuracy: pd.DataFrame, base: str, stage: str = "gain") -> Finding | None:
+    """Whether bridge has more than vanilla in ``stage`` from this base, on the two splits of the main table."""
+    rows = rows_of(extra(accuracy, stage), base=base).set_index("split")
     if not set(SPLITS) <= set(rows.index):
         return None
     found = {split: estimate_of(rows.loc[split]) for split in SPLITS}
@@ -46,3 +46,4 @@ def from_base(accuracy: pd.DataFrame, base: str) -> Finding | None:
 
 without_behaviors = partial(from_base, base=WITHOUT_BEHAVIORS)
 with_wide_lines = partial(from_base, base=WIDE)
+end_with_wide_lines = partial(from_base, base=WIDE, stage="rl")
