@@ -11,11 +11,13 @@ from pathlib import Path
 
 from bi.chapter import command_facts, read_if_made, read_table
 from bi.evaluation.claims import CLAIMS, judge_claims
-from bi.evaluation.findings import NOT_RUN, SPLITS
+from bi.evaluation.findings import IN_PART, NOT_RUN, OPEN, OPPOSITE, SPLITS, UNSEEN
 from bi.evaluation.verdicts import Estimate, find
 from bi.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
+LISTED = {"Not seen here": (UNSEEN, OPPOSITE), "Only in part": (IN_PART,), "Not measured yet": (OPEN,)}
+"""What the README lists of the claims, and by which verdicts."""
 VERBS = {"supported": "holds here", "contradicted": "is contradicted here", "undecided": "is undecided here"}
 
 
@@ -34,7 +36,9 @@ def blocks(results: Path) -> dict[str, str]:
     ends = {split: extra("rl", split) for split in SPLITS}
     shown = ["vanilla", "bridge", *(["subgoal"] if "subgoal" in set(summary["arm"]) else [])]
     findings = judge_claims(lambda name: read_if_made(results, name))
-    waiting = [claim.claim for claim in CLAIMS if findings[claim.key].seen == NOT_RUN]
+    judged = {words: [claim.claim for claim in CLAIMS if findings[claim.key].verdict in verdicts
+                      and (findings[claim.key].seen == NOT_RUN) == (words == "Not measured yet")]
+              for words, verdicts in LISTED.items()}
     rows = [
         f"| {name} | {arm} | {level(arm, 'sft', split)} | {level(arm, 'rl', split)} |"
         f" {find(summary, arm, 'gain', split).brief()} |"
@@ -65,7 +69,7 @@ def blocks(results: Path) -> dict[str, str]:
             f"on problems of the training size, and {ends['ood'].points()} on larger ones.",
             *_beyond_subgoals(findings["subgoals"].seen, findings["level_subgoals"].seen),
             "",
-            f"Not measured yet: {'; '.join(waiting) or 'nothing'}.",
+            "\n\n".join(f"{words}: {'; '.join(claims) or 'nothing'}." for words, claims in judged.items()),
         )),
     }
 

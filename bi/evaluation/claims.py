@@ -275,8 +275,9 @@ CLAIMS = (
           "book", f"difference of gains from the base that learnt all such lines, on two sizes of problems; {BOTH}",
           ("bases/accuracy",), "an interval that holds zero, or lies below it: the effect is easier arithmetic",
           "bases", bases_findings.with_wide_lines),
-    Claim("wide_end", "bridge ends higher than vanilla from such a base too (asked after the first look at the map)",
-          "book", f"difference of accuracies after RL from the same base, on two sizes of problems; {BOTH}",
+    Claim("wide_end", "from a base that calculates several operations in one line, bridge ends higher than vanilla too "
+          "(asked after the first look at the map)", "book",
+          f"difference of accuracies after RL from the same base, on two sizes of problems; {BOTH}",
           ("bases/accuracy",), "an interval that holds zero, or lies below it: RL gave back what fine-tuning had cost",
           "bases", bases_findings.end_with_wide_lines),
     Claim("dyval", "the effect appears on PromptBench as well", "paper", "the main table on arithmetic trees", (),
