@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bi.chapter import UNMEASURED, table_path
+from bi.chapter import UNMEASURED
 from bi.evaluation.bases_findings import extra
-from bi.evaluation.kept import read_kept
 from bi.evaluation.verdicts import estimate_of, rows_of
 from bi.figure_style import ARM_COLORS, ordered
 
@@ -42,17 +40,6 @@ def course_text(accuracy: pd.DataFrame | None) -> str:
         sentences.append(f"From {base} bridge starts {places[start.verdict()]} ({start.points()}) and ends "
                          f"{places[end.verdict()]} ({end.points()}).")
     return " ".join(sentences)
-
-
-def made_text(results_dir: str | Path) -> str:
-    """Where the results of each base come from, if they were not all made by one run; else the empty string."""
-    made = read_kept([table_path(results_dir, "bases/items").parent], "base").made
-    runs: dict[tuple[str, str], list[str]] = {}
-    for base, facts in made.items():
-        commit = str(facts["commit"])[:7] + ("+changes" if facts["dirty"] else "")
-        runs.setdefault((commit, facts["hardware"]["cpu"]), []).append(base)
-    told = [f"{', '.join(bases)} at commit {commit} on {cpu}" for (commit, cpu), bases in runs.items()]
-    return f"They were not all made by one run: {'; '.join(told)}." if len(told) > 1 else ""
 
 
 def strength_rows(cards: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -1,7 +1,5 @@
 """The chapter on bases and sizes: claims are decided by the table, figures draw it, and nothing is invented."""
 
-import json
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -9,7 +7,7 @@ import pytest
 from test_bases import counts
 
 from bi import bases_figures as figures
-from bi.bases_chapter import bases_facts, condition_rows, course_text, extra_rows, made_text, strength_rows
+from bi.bases_chapter import bases_facts, condition_rows, course_text, extra_rows, strength_rows
 from bi.chapter import UNMEASURED, read_table
 from bi.evaluation.bases import bases_table
 from bi.evaluation.claims import judge_claims
@@ -107,23 +105,6 @@ def test_the_strength_of_a_base_is_read_from_its_card(root):
     rows = strength_rows({"plain-base": card})
     wanted = card[(card["metric"] == "accuracy") & (card["n_ops"] == 5)]["value"].iloc[0]
     assert rows.loc["plain-base", "5"] == f"{100 * wanted:.1f}"
-
-
-def test_bases_of_several_runs_are_said_to_be_so(tmp_path):
-    def made(**commits):
-        facts = {base: {"commit": commit * 8, "dirty": dirty, "hardware": {"cpu": "EPYC"}, "libraries": {}}
-                 for base, (commit, dirty) in commits.items()}
-        (tmp_path / "bases").mkdir(exist_ok=True)
-        last = facts.popitem()
-        told = {**last[1], "ran": [last[0]], "kept": facts}
-        (tmp_path / "bases" / "items.provenance.json").write_text(json.dumps(told))
-        return made_text(tmp_path)
-
-    assert made_text(tmp_path) == ""
-    assert made(one=("a", False), two=("a", False)) == ""
-    told = made(one=("a", False), two=("b", True), three=("a", False))
-    assert told.startswith("They were not all made by one run: one, three at commit aaaaaaa on EPYC; two at commit ")
-    assert told.endswith("bbbbbbb+changes on EPYC.")
 
 
 def test_starts_and_ends_are_told_base_by_base(table):

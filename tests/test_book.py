@@ -299,6 +299,13 @@ def test_the_box_says_profile_seeds_n_commit_hardware_and_time(tmp_path: Path) -
     assert "python" in provenance.library_text(read)
 
 
+def test_the_box_says_which_rows_were_kept_and_from_where() -> None:
+    first, other = {"commit": "abcdef0123", "dirty": False}, {"commit": "123456789", "dirty": True}
+    record = {"kept": {"vanilla": first, "pp": other, "bridge": first}}
+    assert provenance.kept_text(record) == "vanilla, bridge at abcdef0; pp at 1234567+changes"
+    assert provenance.kept_text({"kept": {}}) == "" and provenance.kept_text({}) == ""
+
+
 def test_sample_sizes_that_differ_are_given_as_a_range(tmp_path: Path) -> None:
     assert provenance.sample_size(results_with(tmp_path, None, "n\n16\n4\n"), "main") == "4–16"
     assert provenance.sample_size(results_with(tmp_path, None, "arm\na\n"), "main") == ""

@@ -149,6 +149,12 @@ def test_a_grid_of_some_arms_runs_these_and_what_their_rollouts_come_from(tmp_pa
         check_compared(some, tmp_path)
 
 
+def test_arms_of_several_models_are_not_kept():
+    assert len(make_grid("paper", "tokens").models) > 1
+    with pytest.raises(ValueError, match="profile 'paper' has several models, whose arms are not kept apart"):
+        make_grid("paper", "tokens:vanilla_tokens")
+
+
 @pytest.mark.parametrize(("name", "told"), [
     ("main:pp", "GRID=main:pp: main always runs whole"), ("through:vanilla", "through always runs whole"),
     ("tokens:pp", "tokens of profile 'cpu' has no pp; choose from vanilla, vanilla_tokens, bridge"),

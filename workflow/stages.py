@@ -203,6 +203,9 @@ def make_grid(profile: str, name: str = "main") -> Grid:
     grid = Grid(get_profile(profile), name, tuple(filter(None, only.split(","))))
     if only and not (grid.results and "kept" in STAGES[grid.plan.tables].parameters):
         raise ValueError(f"GRID={name}:{only}: {name} always runs whole; leave out what follows the colon")
+    if only and not grid.plan.bases and len(grid.models) > 1:
+        raise ValueError(f"GRID={name}:{only}: profile {profile!r} has several models, whose arms are not kept apart; "
+                         "leave out what follows the colon")
     strange = [key for key in grid.only if key not in grid.every]
     if strange:
         raise ValueError(f"GRID={name}:{only}: {name} of profile {profile!r} has no {', '.join(strange)}; "

@@ -103,20 +103,17 @@ class Kept:
         return {"ran": list(ran), "kept": {key: self.made[key] for key in keys if key not in ran and key in self.made}}
 
 
-def read_kept(
-    folders: Sequence[str | Path], column: str, recipe: Profile | None = None, needed: Sequence[str] = ()
-) -> Kept:
+def read_kept(folders: Sequence[str | Path], column: str, recipe: Profile, needed: Sequence[str] = ()) -> Kept:
     """What ``folders`` hold of earlier arms or bases; of those that several hold, the first one's.
 
-    Raises ``ValueError`` where the rows were made with another recipe than ``recipe`` (none: any will do), or where one
-    of ``needed`` is in no folder.
+    Raises ``ValueError`` where the rows were made with another recipe, or where one of ``needed`` is in no folder.
     """
     places: dict[str, Path] = {}
     made: dict[str, Mapping[str, Any]] = {}
     for folder in reversed([Path(folder) for folder in folders]):
         for path in sorted(folder.glob("*.provenance.json"))[:1]:
             facts = json.loads(path.read_text(encoding="utf-8"))
-            if recipe is not None and facts.get("cells") != cells_digest(recipe):
+            if facts.get("cells") != cells_digest(recipe):
                 raise ValueError(f"the tables in {folder} were made with another recipe than the present one, or do "
                                  "not say with which; run the whole grid, without a colon in GRID")
             found = facts["kept"] | dict.fromkeys(facts["ran"], {part: facts[part] for part in MADE})

@@ -110,6 +110,14 @@ def commit_text(record: dict[str, Any]) -> str:
     return str(record["commit"])[:7] + ("+changes" if record.get("dirty") else "")
 
 
+def kept_text(record: dict[str, Any]) -> str:
+    """Which rows the run took from earlier results, and from which commit; empty where it made all of them."""
+    commits: dict[str, list[str]] = {}
+    for name, facts in record.get("kept", {}).items():
+        commits.setdefault(commit_text(facts), []).append(name)
+    return "; ".join(f"{', '.join(names)} at {commit}" for commit, names in commits.items())
+
+
 def time_text(record: dict[str, Any]) -> str:
     """The run time in words; empty where none was measured."""
     return "" if record["wall_s"] is None else duration(float(record["wall_s"]))
@@ -122,6 +130,7 @@ def rows_of(record: dict[str, Any], n: str) -> list[tuple[str, str]]:
         ("Seeds", ", ".join(map(str, record["seeds"]))),
         ("n", n),
         ("Commit", commit_text(record)),
+        ("Kept from earlier", kept_text(record)),
         ("Recipe", str(record["recipe"])),
         ("Run time", time_text(record)),
         ("Hardware", hardware_text(record["hardware"])),
