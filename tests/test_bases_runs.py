@@ -34,7 +34,6 @@ def test_every_base_is_measured_on_every_size_and_compared_in_one_table(tmp_path
     # a run of the second base alone takes the first one's rows from what is published, and gives the same tables
     kept, second = tmp_path / "published", SMOKE.bases[0].name
     shutil.copytree(folder, kept)
-    (kept / "stage.json").unlink(missing_ok=True)
     run = Run("smoke", second, runs=str(tmp_path))
     go("tables_bases", run, make_grid("smoke", f"bases:{slug(second)}"), kept=[str(kept)])
     for name in ("accuracy", "conditions", "items"):

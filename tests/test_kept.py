@@ -144,7 +144,7 @@ def test_a_grid_of_some_arms_runs_these_and_what_their_rollouts_come_from(tmp_pa
     assert cells == {("sft", "bridge"), *((stage, "rejection_bridge")
                                           for stage in ("select", "measure", "grpo", "evaluate", "lines"))}
     assert some.every == make_grid("cpu", "rejection").arms and some.arms == ("rejection_bridge",)
-    assert some.kept == ["results/cpu/rejection", "results/cpu"] and make_grid("cpu", some.title) == some
+    assert some.kept == ["results/cpu", "results/cpu/rejection"] and make_grid("cpu", some.title) == some
     with pytest.raises(ValueError, match="no results of vanilla, bridge, rejection in .*results/cpu"):
         check_compared(some, tmp_path)
 

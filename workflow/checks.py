@@ -40,7 +40,7 @@ def check_compared(grid: Grid, root: Path) -> None:
                          "names no further ones; set its bases and sizes in bi/recipes.py")
     if grid.kept:
         needed = grid.every[:1] if grid.plan.bases else grid.every
-        kept_results(grid, root, [key for key in needed if key not in grid.only])
+        kept_results(grid, root, [key for key in needed if key not in grid.running])
 
 
 def check_model(name: str, root: Path) -> None:

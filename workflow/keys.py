@@ -33,12 +33,14 @@ def stage_key(notebook: Path, profile: Profile, model: str | None, root: Path) -
 
 
 def kept_digest(grid: Grid, root: Path) -> str:
-    """Digest of the published results that the tables take from models outside ``grid``; empty if they take none."""
+    """Digest of the published results that the tables of ``grid`` take from arms or bases that do not run; empty if
+    they take none."""
     if not grid.kept:
         return ""
     kept, name = kept_results(grid, root), "items" if grid.plan.bases else "rollout_accuracy"
-    others = [key for key in grid.every if key not in grid.only]
-    return digest([list(grid.only), *(kept.rows(name, key).to_csv(index=False) for key in others)])
+    others = [key for key in grid.every if key not in grid.running]
+    rows = [kept.rows(name, key).to_csv(index=False) for key in others]
+    return digest([list(grid.running), rows, [kept.made.get(key) for key in others]])
 
 
 def kept_results(grid: Grid, root: Path, needed: Sequence[str] = ()) -> Kept:

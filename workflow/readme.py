@@ -36,8 +36,7 @@ def blocks(results: Path) -> dict[str, str]:
     ends = {split: extra("rl", split) for split in SPLITS}
     shown = ["vanilla", "bridge", *(["subgoal"] if "subgoal" in set(summary["arm"]) else [])]
     findings = judge_claims(lambda name: read_if_made(results, name))
-    judged = {words: [claim.claim for claim in CLAIMS if findings[claim.key].verdict in verdicts
-                      and (findings[claim.key].seen == NOT_RUN) == (words == "Not measured yet")]
+    judged = {words: [claim.claim for claim in CLAIMS if findings[claim.key].verdict in verdicts]
               for words, verdicts in LISTED.items()}
     rows = [
         f"| {name} | {arm} | {level(arm, 'sft', split)} | {level(arm, 'rl', split)} |"

@@ -143,10 +143,14 @@ class Grid:
         return self.plan.arms or self.profile.arms
 
     @property
+    def running(self) -> tuple[str, ...]:
+        """Those of :attr:`every` that run."""
+        return tuple(key for key in self.every if not self.only or key in self.only)
+
+    @property
     def arms(self) -> tuple[str, ...]:
-        """Arms that run, each once."""
-        every = self.profile.arms if self.plan.bases else self.every
-        return tuple(arm for arm in every if self.plan.bases or not self.only or arm in self.only)
+        """Arms of the cells that run, each once."""
+        return self.profile.arms if self.plan.bases else self.running
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -164,15 +168,17 @@ class Grid:
         """The models that this grid starts from by folder name."""
         further = self.profile.bases if self.plan.bases else ()
         models = {slug(model.name): model.name for model in (*self.profile.models, *further)}
-        return {folder: name for folder, name in models.items()
-                if not self.plan.bases or not self.only or folder in self.only}
+        return {folder: models[folder] for folder in self.running} if self.plan.bases else models
 
     @property
     def kept(self) -> list[str]:
-        """Folders of the published results that what does not run is taken from, the first that has it; none if all
-        run."""
-        own, profile = f"{RESULTS}/{self.profile.name}/{self.results}", f"{RESULTS}/{self.profile.name}"
-        return [] if not self.only else [own] if self.plan.bases else [own, profile]
+        """Folders of the published results that what does not run is taken from; none if all run.
+
+        The first that has it counts: an arm of the profile's own tables is read there, not in an older copy.
+        """
+        profile = f"{RESULTS}/{self.profile.name}"
+        places = [f"{profile}/{self.results}"] if self.plan.bases else [profile, f"{profile}/{self.results}"]
+        return places if self.only else []
 
     @property
     def compared(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +29,11 @@ class Float32Muon(torch.optim.Muon):
     torch's own iterate in bfloat16. Where that is emulated, a step of the book-size base spends ten times as long in
     them as in the model. The results differ by the rounding of bfloat16.
     """
+
+    def __init__(self, *args: Any, adjust_lr_fn: str, **options: Any) -> None:
+        if adjust_lr_fn != "match_rms_adamw":
+            raise ValueError(f"adjust_lr_fn is {adjust_lr_fn!r}; only 'match_rms_adamw' exists in float32")
+        super().__init__(*args, adjust_lr_fn=adjust_lr_fn, **options)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
