@@ -25,7 +25,8 @@ def bases_facts(accuracy: pd.DataFrame | None) -> dict[str, Any]:
     bases, sizes = list(dict.fromkeys(accuracy["base"])), sorted(set(accuracy["size"]))
     return {"measured": f"Measured here: {len(bases)} bases ({', '.join(bases)}), problems of "
                         f"{', '.join(map(str, sizes))} operations.",
-            "method": str(accuracy["method"].iloc[-1])}
+            "method": "; ".join(f"{method}, at {', '.join(map(str, sorted(set(part['size']))))} operations"
+                                for method, part in accuracy.groupby("method", sort=False))}
 
 
 def course_text(accuracy: pd.DataFrame | None) -> str:

@@ -113,3 +113,9 @@ def test_starts_and_ends_are_told_base_by_base(table):
     assert text.startswith("From tiny-base bridge starts lower (−20.0 points (95% interval")
     assert "and ends higher (+15.0 points" in text and "From plain-base bridge starts lower" in text
     assert "and ends level (+0.0 points" in text and course_text(None) == UNMEASURED
+
+
+def test_sizes_with_other_numbers_of_problems_say_so(table):
+    few = table.assign(method=table["method"].mask(table["size"] == 12, "95% of few"))
+    assert bases_facts(few)["method"] == f"{table['method'].iloc[0]}, at 8 operations; 95% of few, at 12 operations"
+    assert bases_facts(table)["method"].endswith("at 8, 12 operations")
