@@ -247,6 +247,7 @@ class Profile:
 
 
 TINY_BASE = "models/tiny-base"
+DYVAL_BASE = "models/dyval-base"
 # Options of the compact task; bi.base_chapter.OPTION_REASONS says what each is for.
 COMPACT = (
     ("modulus", 23),
@@ -262,9 +263,9 @@ DYVAL = TaskRecipe(
     task="dyval_arithmetic", wording="dyval", train_ops=(5, 5), id_ops=(5, 5), ood_ops=(5, 5),
     options=(("sft.min_depth", 4), ("sft.max_depth", 4), ("redundant", (0, 8)), ("ood.redundant", (20, 22))),
 )
-# The same for models of book size: two levels less, names within the compact vocabulary, values modulo 23.
-DYVAL_COMPACT = (("modulus", 23), ("compact", True), ("names", 24), ("min_depth", 3), ("max_depth", 3),
-                 ("sft.min_depth", 2), ("redundant", (0, 3)), ("ood.redundant", (7, 8)))
+# The same for models of book size: a level less, names within the compact vocabulary, values modulo 23.
+DYVAL_COMPACT = (("modulus", 23), ("compact", True), ("names", 24), ("min_depth", 4), ("max_depth", 4),
+                 ("sft.min_depth", 3), ("sft.max_depth", 3), ("redundant", (0, 3)), ("ood.redundant", (7, 8)))
 
 SMOKE = Profile(
     name="smoke",
@@ -369,14 +370,36 @@ PAPER = Profile(
     note="the paper's models, data sizes and released recipes; needs hub access and two 80 GB GPUs",
 )
 
+# DyVal arithmetic: each profile's recipes, but for the task and, at book size, the base that can read it.
+SMOKE_DYVAL = dataclasses.replace(
+    SMOKE, name="smoke-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(),
+    task=dataclasses.replace(SMOKE.task, task=DYVAL.task, wording="dyval_compact", options=(
+        *DYVAL_COMPACT, ("min_depth", 3), ("max_depth", 3), ("sft.min_depth", 2))),
+)
+CPU_DYVAL = dataclasses.replace(
+    CPU, name="cpu-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(),
+    task=dataclasses.replace(DYVAL, wording="dyval_compact", options=DYVAL_COMPACT, apart=True),
+)
+GPU_DYVAL = dataclasses.replace(
+    GPU, name="gpu-dyval", task=dataclasses.replace(DYVAL, rl_prompts=GPU.task.rl_prompts,
+                                                    test_problems=GPU.task.test_problems),
+)
+PAPER_DYVAL = dataclasses.replace(
+    PAPER, name="paper-dyval", models=PAPER.models[:1],
+    task=dataclasses.replace(DYVAL, rl_prompts=PAPER.task.rl_prompts, test_problems=PAPER.task.test_problems),
+)
+
 PROFILES = {profile.name: profile for profile in (SMOKE, CPU, GPU, PAPER)}
+OTHER_TASKS = {profile.name: profile for profile in (SMOKE_DYVAL, CPU_DYVAL, GPU_DYVAL, PAPER_DYVAL)}
+"""Profiles of another task, called like the one whose results they join and the grid that runs them."""
 
 
 def get_profile(name: str) -> Profile:
     """The profile called ``name``; raises ``ValueError`` that lists the known ones."""
-    if name not in PROFILES:
-        raise ValueError(f"unknown profile {name!r}; choose one of {', '.join(PROFILES)}")
-    return PROFILES[name]
+    known = PROFILES | OTHER_TASKS
+    if name not in known:
+        raise ValueError(f"unknown profile {name!r}; choose one of {', '.join(known)}")
+    return known[name]
 
 
 def digest(recipe: Any) -> str:

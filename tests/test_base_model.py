@@ -11,9 +11,10 @@ import torch
 from bi.augmentation.arms import build_problems
 from bi.evaluation.base_card import MAX_BYTES, _overlap, corpus_facts, make_base
 from bi.evaluation.base_model import held_out_problems, measure_base
-from bi.recipes import CPU
+from bi.recipes import CPU, CPU_DYVAL
+from bi.streams import stream
 from bi.tasks.problem import in_corpus_half
-from bi.training.corpus import KINDS, CorpusRecipe
+from bi.training.corpus import KINDS, CorpusRecipe, DyvalCorpusRecipe, wide_results
 from bi.training.pretrain import (
     BASES,
     BaseRecipe,
@@ -30,6 +31,7 @@ from bi.training.pretrain import (
 from bi.training.reward import score
 
 TINY = BaseRecipe(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=32, steps=8, rows=2, compiled=False)
+TASKS = pytest.mark.parametrize("kind", [CorpusRecipe, DyvalCorpusRecipe])
 COUNTS = ("n_reflection", "n_analysis", "n_subgoal")
 
 
@@ -38,22 +40,36 @@ def documents(recipe, count):
     return [next(every) for _ in range(count)]
 
 
-def test_documents_are_right_and_of_every_kind():
-    found = documents(CorpusRecipe(), 300)
+@TASKS
+def test_documents_are_right_and_of_every_kind(kind):
+    found = documents(kind(), 300)
     assert {text.kind for text in found} == set(KINDS)
-    assert all(score(text.completion, text.prompt, "compact").strict for text in found)
+    assert all(score(text.completion, text.prompt, kind.wording).strict for text in found)
+    known = make_tokenizer(dataclasses.replace(TINY, corpus=kind())).get_vocab()
+    assert all(set(text.prompt.split() + text.completion.split()) <= set(known) for text in found)
 
 
-def test_behaviours_stand_in_their_stated_share_and_nowhere_else():
-    found = documents(CorpusRecipe(behaviors=0.5), 600)
+def test_trees_grow_and_have_all_the_operators():
+    recipe = DyvalCorpusRecipe()
+    levels = {progress: {recipe.config("solve", progress, stream("test", place)).max_depth for place in range(40)}
+              for progress in (0.0, 0.3, 0.5, 1.0)}
+    assert levels == {0.0: {2}, 0.3: {3}, 0.5: {3, 4}, 1.0: {3, 4}}
+    drills = [text.completion.split() for text in documents(recipe, 400) if text.kind == "arithmetic"]
+    assert {word for words in drills for word in words} >= {"+", "-", "*", "/", "^2", "sqrt"}
+    assert list(wide_results("D1 ( 2 ^2 ) + 3 = V1 7 . D2 2 ^2 = V2 4 . ! 4")) == [9]
+
+
+@TASKS
+def test_behaviours_stand_in_their_stated_share_and_nowhere_else(kind):
+    found = documents(kind(behaviors=0.5), 600)
     for text in found:
-        verdict = score(text.completion, text.prompt, "compact")
+        verdict = score(text.completion, text.prompt, kind.wording)
         held = {name for name in COUNTS if getattr(verdict, name)}
         assert held <= ({f"n_{text.behavior}"} if text.behavior else set())
     solved = [text for text in found if text.kind == "solve"]
     share = sum(text.behavior is not None for text in solved) / len(solved)
     assert abs(share - 0.5) < 4 * (0.25 / len(solved)) ** 0.5
-    assert not any(text.behavior for text in documents(CorpusRecipe(behaviors=0.0), 200))
+    assert not any(text.behavior for text in documents(kind(behaviors=0.0), 200))
 
 
 def test_only_results_of_several_operations_in_one_step_lose_their_loss():
@@ -68,13 +84,16 @@ def test_only_results_of_several_operations_in_one_step_lose_their_loss():
     assert not any(text.silent for text in documents(CorpusRecipe(wide_results=1.0), 100))
 
 
-def test_corpus_and_splits_share_no_problem_for_any_seed():
-    assert all(in_corpus_half(text.key) for text in documents(CorpusRecipe(), 200) if text.kind != "arithmetic")
-    task = dataclasses.replace(CPU.task, rl_prompts=30, test_problems=10)
+@TASKS
+def test_corpus_and_splits_share_no_problem_for_any_seed(kind):
+    assert all(in_corpus_half(text.key) for text in documents(kind(), 200) if text.kind != "arithmetic")
+    profile = CPU if kind is CorpusRecipe else CPU_DYVAL
+    task = dataclasses.replace(profile.task, rl_prompts=30, test_problems=10)
     for seed in (0, 1):
         for split in ("sft", "rl", "dev_id", "test_ood"):
             assert not any(in_corpus_half(problem.key()) for problem in build_problems(task, split, 20, seed))
-    assert not any(in_corpus_half(problem.key()) for problem in held_out_problems(TINY, 3, 20))
+    held_out = held_out_problems(dataclasses.replace(TINY, corpus=kind()), 3, 20)
+    assert held_out[0].task == profile.task.task and not any(in_corpus_half(problem.key()) for problem in held_out)
 
 
 def test_corpus_facts_count_what_a_second_pass_finds():
@@ -163,9 +182,17 @@ def test_interrupted_training_continues_with_the_same_bits(tmp_path, monkeypatch
         assert torch.equal(weight, resumed.model.state_dict()[name]), name
 
 
+def test_a_base_of_trees_is_measured_by_levels(tmp_path):
+    recipe = dataclasses.replace(TINY, steps=2, corpus=DyvalCorpusRecipe())
+    accuracy, anatomy = measure_base(train_base(recipe, tmp_path)[0], recipe, problems=4)
+    assert list(accuracy) == ["n_levels", "metric", "value", "low", "high", "n"]
+    assert set(anatomy["n_levels"]) == {2, 3, 4}
+    assert accuracy.loc[accuracy["metric"] == "strict", "n"].tolist() == [4, 4, 4]
+
+
 def test_measure_counts_lines_and_first_errors(tmp_path):
     policy, _ = train_base(dataclasses.replace(TINY, steps=2), tmp_path)
-    accuracy, anatomy = measure_base(policy, TINY, problems=8, operations=(1, 3))
+    accuracy, anatomy = measure_base(policy, TINY, problems=8, sizes=(1, 3))
     assert set(accuracy["n_ops"]) == {1, 3} and accuracy["value"].between(0, 1).all()
     whole = anatomy[anatomy["operations"] == 0].groupby("n_ops")["share"].sum()
     strict = accuracy[accuracy["metric"] == "strict"].set_index("n_ops")["value"]

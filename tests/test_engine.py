@@ -14,7 +14,7 @@ import pytest
 import yaml
 from engine_cases import copy_code, write_notebook
 
-from bi.recipes import SMOKE
+from bi.recipes import CPU, SMOKE
 from bi.runs import Run, slug
 from workflow import run as driver
 from workflow.book import Book
@@ -163,9 +163,9 @@ def test_the_grid_has_every_cell_once():
 def test_grids_share_their_cells_and_keep_their_tables_apart():
     tables = {name: make_grid("cpu", name).jobs()[-1] for name in GRIDS}
     folders = {name: STAGES[stage].folder(run) for name, (stage, run) in tables.items()}
-    assert folders["main"] == folders["full"] and len(set(folders.values())) == 7
+    assert folders["main"] == folders["full"] and len(set(folders.values())) == 8
     assert [make_grid("cpu", name).results for name in GRIDS] == ["", "", "probability", "rejection", "tokens",
-                                                                "passes", "through", "bases"]
+                                                                "passes", "through", "bases", "dyval"]
     bridge = {name: {STAGES[stage].folder(run) for stage, run in make_grid("cpu", name).jobs() if stage == "grpo"}
               for name in GRIDS}
     assert len(bridge["main"] & bridge["probability"]) == 6 and bridge["passes"] == bridge["through"] == bridge["main"]
@@ -177,6 +177,16 @@ def test_the_grid_of_bases_shares_the_first_models_cells_and_makes_its_tables_on
     assert Counter(run.model for stage, run in bases if stage == "grpo") == dict.fromkeys(
         ("models/tiny-base", "models/plain-base", "models/wide-base"), 6)
     assert [run.model for stage, run in bases if stage == "tables_bases"] == ["models/tiny-base"]
+
+
+def test_the_grid_of_another_task_has_cells_of_its_own_and_joins_the_results_of_its_profile():
+    grid = make_grid("cpu", "dyval")
+    assert grid == make_grid("cpu-dyval", "dyval") and (grid.profile.name, grid.home) == ("cpu-dyval", "cpu")
+    assert grid.profile.seeds == CPU.seeds and grid.profile.task.task == "dyval_arithmetic"
+    assert not ({run for _, run in grid.jobs()} & {run for _, run in make_grid("cpu").jobs()})
+    assert make_grid("cpu", "dyval:bridge").kept == ["results/cpu/dyval"]
+    with pytest.raises(ValueError, match="'cpu-dyval' belongs to the results of 'cpu': PROFILE=cpu GRID=dyval"):
+        make_grid("cpu-dyval")
 
 
 def test_arms_of_rollouts_are_selected_and_all_others_drawn():

@@ -67,7 +67,7 @@ def reproduce(options: argparse.Namespace) -> Path:
 def run_grid(snake: Snake, driver: str) -> None:
     """Plan, say the plan, and run what is not done yet."""
     todo = read_plan(snake.dry_run())
-    grid, estimate = snake.grid, read_estimate(ROOT / "results" / snake.grid.profile.name / TIMINGS)
+    grid, estimate = snake.grid, read_estimate(ROOT / "results" / snake.grid.home / TIMINGS)
     every = Counter(stage for stage, _ in grid.jobs())
     if not todo:
         say(f"profile {grid.profile.name}: all {sum(every.values())} jobs are done and up to date")

@@ -73,6 +73,7 @@ STAGES = {
         Stage("tables_probability", JOINED, file="tables"),
         Stage("tables_rejection", JOINED, file="tables"),
         Stage("tables_tokens", JOINED, file="tables"),
+        Stage("tables_dyval", JOINED, file="tables"),
         Stage("tables_passes", TABLES),
         Stage("tables_through", TABLES),
         Stage("tables_bases", (*JOINED, "models")),
@@ -87,7 +88,8 @@ class GridPlan:
 
     The tables of ``main`` and ``full`` are the profile's; every other grid has tables of its own, published in a folder
     of its name, and shares the cells of its arms with the others. With ``bases`` the cells are those of the profile's
-    further bases too, and the tables, made once, compare all of them.
+    further bases too, and the tables, made once, compare all of them. With a ``task`` they are those of another
+    profile, ``cpu-dyval`` for ``cpu`` and the task ``dyval``, whose tables join the results of the first.
     """
 
     meaning: str
@@ -95,6 +97,7 @@ class GridPlan:
     cells: tuple[str, ...] = AROUND_RL
     tables: str = "tables"
     bases: bool = False
+    task: str = ""
 
 
 GRIDS = {
@@ -110,6 +113,7 @@ GRIDS = {
                         tables="tables_through"),
     "bases": GridPlan("the same arms from other base models, and more sizes of problems",
                       cells=("measure", "grpo", "evaluate", "sizes"), tables="tables_bases", bases=True),
+    "dyval": GridPlan("the profile's arms on DyVal arithmetic", tables="tables_dyval", task="dyval"),
 }
 
 
@@ -134,6 +138,11 @@ class Grid:
     def plan(self) -> GridPlan:
         """What this grid runs."""
         return GRIDS[self.name]
+
+    @property
+    def home(self) -> str:
+        """The profile that its results belong to."""
+        return self.profile.name.removesuffix(f"-{self.plan.task}")
 
     @property
     def every(self) -> tuple[str, ...]:
@@ -176,8 +185,9 @@ class Grid:
 
         The first that has it counts: an arm of the profile's own tables is read there, not in an older copy.
         """
-        profile = f"{RESULTS}/{self.profile.name}"
-        places = [f"{profile}/{self.results}"] if self.plan.bases else [profile, f"{profile}/{self.results}"]
+        profile = f"{RESULTS}/{self.home}"
+        alone = self.plan.bases or self.plan.task
+        places = [f"{profile}/{self.results}"] if alone else [profile, f"{profile}/{self.results}"]
         return places if self.only else []
 
     @property
@@ -206,7 +216,7 @@ def make_grid(profile: str, name: str = "main") -> Grid:
     name, _, only = name.partition(":")
     if name not in GRIDS:
         raise ValueError(f"unknown grid {name!r}; choose one of {', '.join(GRIDS)}")
-    grid = Grid(get_profile(profile), name, tuple(filter(None, only.split(","))))
+    grid = Grid(_profile_of(profile, GRIDS[name].task), name, tuple(filter(None, only.split(","))))
     if only and not (grid.results and "kept" in STAGES[grid.plan.tables].parameters):
         raise ValueError(f"GRID={name}:{only}: {name} always runs whole; leave out what follows the colon")
     if only and not grid.plan.bases and len(grid.models) > 1:
@@ -221,6 +231,14 @@ def make_grid(profile: str, name: str = "main") -> Grid:
         known = ", ".join(ARM_TABLE)
         raise ValueError(f"profile {profile!r} has unknown arms {', '.join(unknown)}; choose from {known}")
     return grid
+
+
+def _profile_of(name: str, task: str) -> Profile:
+    """The profile with the cells of a grid of ``task`` (empty: the profile's own) whose results belong to ``name``."""
+    home, _, other = get_profile(name).name.partition("-")
+    if other and other != task:
+        raise ValueError(f"the profile {name!r} belongs to the results of {home!r}: PROFILE={home} GRID={other}")
+    return get_profile(f"{home}-{task}" if task else home)
 
 
 def check_notebooks(grid: Grid, root: Path = ROOT) -> None:

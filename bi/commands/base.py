@@ -14,7 +14,8 @@ from bi.commands.door import prepare_torch, say
 def base(
     out: Annotated[Path, typer.Option(help="Folder of the base model; replaced when the new one is complete.")],
     name: Annotated[
-        str, typer.Option(help="Which base: tiny-base, plain-base, wide-base or small-base.", metavar="NAME")
+        str, typer.Option(metavar="NAME",
+                          help="Which base: tiny-base, plain-base, wide-base, small-base or dyval-base.")
     ] = "tiny-base",
     seed: Annotated[int, typer.Option(help="Seed of the corpus and of the initialisation.")] = 0,
     behaviors: Annotated[float | None, typer.Option(

@@ -14,16 +14,17 @@ import torch
 
 from bi.augmentation.arms import SPLITS, build_problems
 from bi.evaluation.anatomy import KINDS as KINDS_OF_ERRORS
-from bi.evaluation.base_model import PROBLEMS, measure_base
+from bi.evaluation.base_model import PROBLEMS, SIZE, measure_base
 from bi.files import atomic_folder
 from bi.provenance import provenance, write_table
-from bi.recipes import CPU, TaskRecipe, digest
+from bi.recipes import CPU, CPU_DYVAL, Profile, TaskRecipe, digest
 from bi.tasks.problem import in_corpus_half
 from bi.training.corpus import KINDS
 from bi.training.policy import Policy, default_device, load_policy
 from bi.training.pretrain import BaseRecipe, corpus, passes_format, train_base
 
 MAX_BYTES = 8_000_000  # what weights in the repository may weigh
+TASK_NAMES = {"igsm": "iGSM", "dyval_arithmetic": "DyVal arithmetic"}
 
 
 def make_base(recipe: BaseRecipe, out: Path) -> None:
@@ -39,6 +40,11 @@ def make_base(recipe: BaseRecipe, out: Path) -> None:
         written = load_policy(folder, dtype=torch.float32)
         _write_card(folder, written, recipe, history)
     shutil.rmtree(work, ignore_errors=True)
+
+
+def task_profile(task: str) -> Profile:
+    """The profile whose splits a base of ``task`` serves."""
+    return CPU if task == "igsm" else CPU_DYVAL
 
 
 def corpus_facts(recipe: BaseRecipe, task: TaskRecipe, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -77,7 +83,7 @@ def _overlap(seen: set[str], task: TaskRecipe, seed: int) -> pd.DataFrame:
 
 def _write_card(folder: Path, policy: Policy, recipe: BaseRecipe, history: pd.DataFrame) -> None:
     accuracy, anatomy = measure_base(policy, recipe)
-    contents, overlap = corpus_facts(recipe, CPU.task)
+    contents, overlap = corpus_facts(recipe, task_profile(recipe.corpus.task).task)
     facts = provenance(
         profile="base", seeds=[recipe.seed], recipe_digest=digest(recipe), wall_s=float(history["seconds"].iloc[-1]),
         passes=str(passes_format(default_device())).removeprefix("torch."),
@@ -106,28 +112,28 @@ def card_text(
     paragraphs = [
         f"""A Llama of {parameters:,} parameters ({recipe.layers} layers, hidden size {recipe.hidden},
         {recipe.heads} heads, {recipe.kv_heads} key-value heads, context {recipe.context}), trained from scratch to
-        solve small iGSM problems in the compact wording of this project. The book starts from it as the paper starts
-        from Qwen and Llama. `{again}` remakes it.""",
+        solve small {TASK_NAMES[mixture.task]} problems in the compact wording of this project. The book starts from it
+        as the paper starts from Qwen and Llama. `{again}` remakes it.""",
         f"""**Tokenizer.** One token a word of the compact wording: {mixture.modulus} values, three words for each of
         {mixture.names} names (head of a definition, mention, solved value), and the signs.""",
         """**Initialisation.** Transformers' defaults, then output projections scaled by 0.1 and embeddings drawn from
         N(0, 0.1); the tokens of the values start on circles of five frequencies, and the three tokens of one name
         share a random component.""",
         f"""**Corpus.** {int(last["documents"]):,} generated documents, each seen once, of four kinds (shares of
-        documents at the start and at the end of training): {_kinds(recipe)}. Problems have up to {mixture.max_ops[0]}
-        operations at the start and up to {mixture.max_ops[1]} from {mixture.ramp:.0%} of training on. Chains are plain
+        documents at the start and at the end of training): {_kinds(recipe)}. {mixture.growth()} Chains are plain
         but for {_behaviors(tables["corpus"])}. Of the results of two or more operations carried out in one step,
         {mixture.wide_results:.0%} carry loss{kept_hard}. `corpus.csv` counts what the corpus holds.""",
         f"""**Apart from the splits.** All problems but the arithmetic drills have their canonical key (names, order
         and redundant premises ignored) in one half of all keys, and the splits of the book in the other. Counted for
-        the cpu profile, seed 0, these stand in the corpus: {_shares(tables["overlap"])}.""",
+        the {task_profile(mixture.task).name} profile, seed 0, these stand in the corpus:
+        {_shares(tables["overlap"])}.""",
         f"""**Training.** {int(last["tokens"]):,} tokens (padding not counted), loss on completions only,
         {recipe.steps:,} batches of {recipe.rows} x {recipe.width} packed tokens, Muon ({recipe.muon_lr:g}) for the
         matrices of the blocks and AdamW ({recipe.adam_lr:g}) for the rest, passes in {facts["passes"]};
         {minutes:.0f} minutes ({last["tokens"] / last["seconds"]:,.0f} tokens/s) on
         {facts["hardware"].get("cpu", "a CPU")}, one thread, other work beside it or not. Loss curve: `loss.csv`.""",
-        f"""**Measured** on {PROBLEMS} held-out problems for each number of operations, greedy decoding, in per cent;
-        intervals and counts in `accuracy.csv`. `accuracy` is the final answer, `strict` asks for every line to be
+        f"""**Measured** on {PROBLEMS} held-out problems for each number of {mixture.size}, greedy decoding, in per
+        cent; intervals and counts in `accuracy.csv`. `accuracy` is the final answer, `strict` asks for every line to be
         right; the others count lines whose predecessors are right: operands solved before use (order), the right
         formula and operands (lookup), arithmetic with one, two, three or more binary operations in one line, readable
         lines (format).""",
@@ -136,9 +142,9 @@ def card_text(
     return "\n".join([
         *head, f"# {recipe.name}", "",
         *(fill(" ".join(text.split()), 118) + "\n" for text in paragraphs),
-        _accuracy(tables["accuracy"]), "",
+        _accuracy(tables["accuracy"], mixture.size), "",
         "Kind of the first error, in per cent of the completions that have one (intervals in `anatomy.csv`):", "",
-        _anatomy(tables["anatomy"]), "",
+        _anatomy(tables["anatomy"], mixture.size), "",
     ])
 
 
@@ -162,21 +168,22 @@ def _shares(overlap: pd.DataFrame) -> str:
     return ", ".join(f"{split} {row['in_corpus']} of {row['n']}" for split, row in totals.iterrows())
 
 
-def _accuracy(table: pd.DataFrame) -> str:
-    pivot = table.pivot(index="n_ops", columns="metric", values="value")
+def _accuracy(table: pd.DataFrame, counted: str) -> str:
+    pivot = table.pivot(index=SIZE[counted], columns="metric", values="value")
     first = ["accuracy", "strict"]
-    return _markdown(pivot[[*first, *(name for name in pivot.columns if name not in first)]])
+    return _markdown(pivot[[*first, *(name for name in pivot.columns if name not in first)]], counted)
 
 
-def _anatomy(table: pd.DataFrame) -> str:
+def _anatomy(table: pd.DataFrame, counted: str) -> str:
     kinds = table[table["operations"] == 0]
-    return _markdown(kinds.pivot(index="n_ops", columns="kind", values="share_of_errors")[list(KINDS_OF_ERRORS)])
+    shares = kinds.pivot(index=SIZE[counted], columns="kind", values="share_of_errors")
+    return _markdown(shares[list(KINDS_OF_ERRORS)], counted)
 
 
-def _markdown(shares: pd.DataFrame) -> str:
-    """A table of shares by number of operations, in per cent."""
-    lines = ["| operations | " + " | ".join(shares.columns) + " |", "|" + "---|" * (len(shares.columns) + 1)]
-    for n_ops, row in shares.iterrows():
+def _markdown(shares: pd.DataFrame, counted: str) -> str:
+    """A table of shares by size of the problems, in per cent; ``counted`` says what the size counts."""
+    lines = [f"| {counted} | " + " | ".join(shares.columns) + " |", "|" + "---|" * (len(shares.columns) + 1)]
+    for size, row in shares.iterrows():
         cells = ["-" if pd.isna(value) else f"{100 * value:.1f}" for value in row]
-        lines.append(f"| {n_ops} | " + " | ".join(cells) + " |")
+        lines.append(f"| {size} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

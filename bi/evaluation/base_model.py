@@ -10,63 +10,56 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from bi.augmentation.verdict import judged_lines, line_operations
-from bi.augmentation.wording import get_wording
+from bi.augmentation.wording import Wording, get_wording
 from bi.evaluation.anatomy import anatomy_table
 from bi.streams import stream
-from bi.tasks.igsm import IGSMConfig, generate
+from bi.tasks.generators import get_task
 from bi.tasks.problem import Problem, in_corpus_half
 from bi.training.policy import Policy
 from bi.training.pretrain import BaseRecipe
 from bi.training.sampler import sample
 
-OPERATIONS = tuple(range(1, 9))
 PROBLEMS = 500
+SIZE = {"operations": "n_ops", "levels": "n_levels"}
+"""The column that holds the size of the problems, by what the size counts."""
 
 
-def held_out_problems(recipe: BaseRecipe, n_ops: int, count: int) -> list[Problem]:
-    """Problems of exactly ``n_ops`` operations in the half of keys that no corpus uses, from a stream of their own."""
-    config = IGSMConfig(
-        n_ops,
-        n_ops,
-        modulus=recipe.corpus.modulus,
-        compact=True,
-        names=recipe.corpus.names,
-        abstract_depth=1,
-        operands=recipe.corpus.operands,
-        reuse=recipe.corpus.reuse,
-        redundant=recipe.corpus.redundant,
-    )
-    drawn = (generate(config, stream("base card", n_ops, index)) for index in itertools.count())
+def held_out_problems(recipe: BaseRecipe, size: int, count: int) -> list[Problem]:
+    """Problems of exactly ``size`` in the half of keys that no corpus uses, from a stream of their own."""
+    config, generate = recipe.corpus.test_config(size), get_task(recipe.corpus.task).generate
+    own = () if recipe.corpus.task == "igsm" else (recipe.corpus.task,)
+    drawn = (generate(config, stream("base card", *own, size, index)) for index in itertools.count())
     return list(itertools.islice((problem for problem in drawn if not in_corpus_half(problem.key())), count))
 
 
 def measure_base(
-    policy: Policy, recipe: BaseRecipe, problems: int = PROBLEMS, operations: Sequence[int] = OPERATIONS
+    policy: Policy, recipe: BaseRecipe, problems: int = PROBLEMS, sizes: Sequence[int] | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Greedy accuracy by number of operations with the share of right lines by what the line needs, and first errors.
+    """Greedy accuracy by size of the problems with the share of right lines by what the line needs, and first errors.
 
-    The first table has columns n_ops, metric, value, low, high, n (95 % Wilson intervals). ``accuracy`` and ``strict``
-    count problems; ``order``, ``lookup``, ``arithmetic_k`` (k binary operations in one line, 3 for more) and ``format``
-    count lines whose predecessors are all right. The second is :func:`bi.evaluation.anatomy.anatomy_table` by n_ops.
+    ``sizes``: by default those of the recipe's corpus. The first table has the size (``n_ops``, in DyVal ``n_levels``),
+    metric, value, low, high, n (95 % Wilson intervals). ``accuracy`` and ``strict`` count problems; ``order``,
+    ``lookup``, ``arithmetic_k`` (k binary operations in one line, 3 for more) and ``format`` count lines whose
+    predecessors are all right. The second is :func:`bi.evaluation.anatomy.anatomy_table` by size.
     """
+    column, voice = SIZE[recipe.corpus.size], get_wording(recipe.corpus.wording)
     rows: list[dict[str, object]] = []
     errors = []
-    for n_ops in operations:
-        batch = held_out_problems(recipe, n_ops, problems)
-        texts = _greedy(policy, batch)
+    for size in sizes or recipe.corpus.sizes:
+        batch = held_out_problems(recipe, size, problems)
+        texts = _greedy(policy, batch, voice)
         hits: Counter[str] = Counter()
         chances: Counter[str] = Counter()
         for text, problem in zip(texts, batch, strict=True):
-            for metric, right in _outcomes(text, problem):
+            for metric, right in _outcomes(text, problem, voice):
                 chances[metric] += 1
                 hits[metric] += right
-        rows += [_row(n_ops, metric, hits[metric], chances[metric]) for metric in sorted(chances)]
-        errors.append(anatomy_table(_verdicts(texts, batch), {"n_ops": n_ops}))
+        rows += [{column: size} | _row(metric, hits[metric], chances[metric]) for metric in sorted(chances)]
+        errors.append(anatomy_table(_verdicts(texts, batch, voice), {column: size}))
     return pd.DataFrame(rows), pd.concat(errors, ignore_index=True)
 
 
-def _verdicts(texts: Sequence[str], problems: Sequence[Problem]) -> pd.DataFrame:
-    voice = get_wording("compact")
+def _verdicts(texts: Sequence[str], problems: Sequence[Problem], voice: Wording) -> pd.DataFrame:
     found = [voice.verdict(text, problem) for text, problem in zip(texts, problems, strict=True)]
     return pd.DataFrame([
         {"problem_id": problem.key(), "first_error": verdict.first_error, "error_operations": verdict.error_operations}
@@ -74,8 +67,8 @@ def _verdicts(texts: Sequence[str], problems: Sequence[Problem]) -> pd.DataFrame
     ])
 
 
-def _greedy(policy: Policy, problems: Sequence[Problem]) -> list[str]:
-    voice, tokenizer = get_wording("compact"), policy.tokenizer
+def _greedy(policy: Policy, problems: Sequence[Problem], voice: Wording) -> list[str]:
+    tokenizer = policy.tokenizer
     prompts = [tokenizer.encode(voice.prompt(problem), add_special_tokens=False) for problem in problems]
     found = sample(
         policy.model,
@@ -89,9 +82,8 @@ def _greedy(policy: Policy, problems: Sequence[Problem]) -> list[str]:
     return [str(tokenizer.decode(ids, skip_special_tokens=True)) for ids in found.ids]
 
 
-def _outcomes(text: str, problem: Problem) -> Iterator[tuple[str, bool]]:
+def _outcomes(text: str, problem: Problem, voice: Wording) -> Iterator[tuple[str, bool]]:
     """(metric, right) for the completion and for each line that was written on right ground."""
-    voice = get_wording("compact")
     verdict = voice.verdict(text, problem)
     yield "accuracy", verdict.answer
     yield "strict", verdict.strict
@@ -108,10 +100,9 @@ def _outcomes(text: str, problem: Problem) -> Iterator[tuple[str, bool]]:
             yield f"arithmetic_{min(width, 3)}", error != "arithmetic"
 
 
-def _row(n_ops: int, metric: str, hits: int, chances: int) -> dict[str, object]:
+def _row(metric: str, hits: int, chances: int) -> dict[str, object]:
     interval = binomtest(hits, chances).proportion_ci(method="wilson")
     return {
-        "n_ops": n_ops,
         "metric": metric,
         "value": hits / chances,
         "low": interval.low,

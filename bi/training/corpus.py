@@ -3,7 +3,7 @@
 Documents are pairs (prompt, completion) of the compact wording. Each kind drills one thing that a solution needs:
 
 - ``arithmetic``: one operation on stated numbers, sometimes two;
-- ``lookup``: constants, copies and single operations, two at most;
+- ``lookup``: constants, copies and single operations, two at most (in DyVal trees of two levels);
 - ``solve``: problems of several operations, most of them with redundant premises;
 - ``dense``: the same, but every quantity of the problem is computed, which practises lines rather than planning.
 
@@ -17,44 +17,164 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from bi.augmentation.arms import arm_rates
 from bi.augmentation.behaviors import BEHAVIORS, inject
+from bi.augmentation.compact import vocabulary
+from bi.augmentation.dyval_compact import vocabulary as dyval_vocabulary
 from bi.augmentation.trace import Step, Trace, plain_trace, topological_order
 from bi.augmentation.wording import get_wording
 from bi.recipes import BehaviorRates
 from bi.streams import stream
+from bi.tasks.dyval import DyvalConfig
 from bi.tasks.expression import Num, Op
-from bi.tasks.igsm import IGSMConfig, generate
-from bi.tasks.operators import ARITHMETIC
+from bi.tasks.generators import get_task
+from bi.tasks.igsm import IGSMConfig
+from bi.tasks.operators import ARITHMETIC, UNARY
 from bi.tasks.problem import Problem, build_problem, in_corpus_half
 
 KINDS = ("arithmetic", "lookup", "solve", "dense")
+_SIGNS = (*ARITHMETIC, "^2")
 
 
 @dataclass(frozen=True)
-class CorpusRecipe:
-    """Mixture and sizes. ``shares`` are document shares of :data:`KINDS` at the start and at the end of training.
+class Mixture:
+    """What the corpora of all tasks have in common. ``shares`` are document shares of :data:`KINDS` at the start and at
+    the end of training.
 
-    ``max_ops`` rises linearly from the first to the second number over the first ``ramp`` of training. ``wide`` is the
-    share of arithmetic drills with two operations in one step. ``wide_results`` is the share of results of two or more
-    operations in one step that carry loss: the fewer, the harder such arithmetic stays. ``behaviors`` is the share of
-    ``solve`` documents with an injected behaviour, one of the three in each, at ``rates``. ``operands``, ``reuse`` and
-    ``redundant`` are options of :class:`bi.tasks.igsm.IGSMConfig`.
+    The size of the problems rises linearly over the first ``ramp`` of training. ``wide`` is the share of arithmetic
+    drills with two operations in one step. ``wide_results`` is the share of results of two or more operations in one
+    step that carry loss: the fewer, the harder such arithmetic stays. ``behaviors`` is the share of ``solve`` documents
+    with an injected behaviour, one of the three in each, at ``rates``. ``names`` and ``modulus`` bound the vocabulary,
+    ``redundant`` the premises that an answer does not need.
     """
 
     names: int = 24
     modulus: int = 23
     shares: tuple[tuple[float, ...], tuple[float, ...]] = ((0.35, 0.35, 0.1, 0.2), (0.1, 0.05, 0.65, 0.2))
-    max_ops: tuple[int, int] = (2, 8)
     ramp: float = 0.5
     wide: float = 0.05
     wide_results: float = 0.1
-    operands: tuple[float, ...] = (1, 2, 5, 4)
-    reuse: float = 0.7
     redundant: tuple[int, int] = (0, 4)
     behaviors: float = 0.06
     rates: BehaviorRates = BehaviorRates(reflection=0.3)
+
+    task: ClassVar[str]
+    wording: ClassVar[str]
+    size: ClassVar[str]
+    """What the size of a problem counts: ``operations`` or ``levels``."""
+    sizes: ClassVar[tuple[int, ...]]
+    """Sizes on which a base is measured."""
+    single: ClassVar[tuple[str, ...]] = ("+", "-", "*")
+    """Operations of the arithmetic drills."""
+
+    def words(self) -> list[str]:
+        """The vocabulary."""
+        return vocabulary(self.names, self.modulus)
+
+    def config(self, kind: str, progress: float, rng: random.Random) -> Any:
+        """The generator's config for a document of ``kind`` at ``progress``."""
+        raise NotImplementedError
+
+    def test_config(self, size: int) -> Any:
+        """The generator's config for problems of exactly ``size`` on which a base is measured."""
+        raise NotImplementedError
+
+    def growth(self) -> str:
+        """How the sizes grow, for the card."""
+        raise NotImplementedError
+
+    def ramped(self, low: int, high: int, progress: float) -> int:
+        """The largest size at ``progress``: from ``low`` to ``high`` along the ramp."""
+        return round(low + (high - low) * min(1.0, progress / self.ramp))
+
+
+@dataclass(frozen=True)
+class CorpusRecipe(Mixture):
+    """iGSM. ``max_ops``: most operations of a problem at the start, and from the end of the ramp on; ``operands`` and
+    ``reuse`` are options of :class:`bi.tasks.igsm.IGSMConfig`."""
+
+    max_ops: tuple[int, int] = (2, 8)
+    operands: tuple[float, ...] = (1, 2, 5, 4)
+    reuse: float = 0.7
+
+    task = "igsm"
+    wording = "compact"
+    size = "operations"
+    sizes = tuple(range(1, 9))
+
+    def config(self, kind: str, progress: float, rng: random.Random) -> IGSMConfig:
+        """Look-up documents have two operations at most."""
+        return self._config(1, 2 if kind == "lookup" else self.ramped(*self.max_ops, progress))
+
+    def test_config(self, size: int) -> IGSMConfig:
+        """``size`` operations."""
+        return self._config(size, size)
+
+    def growth(self) -> str:
+        """In operations."""
+        return (f"Problems have up to {self.max_ops[0]} operations at the start and up to {self.max_ops[1]} from "
+                f"{self.ramp:.0%} of training on.")
+
+    def _config(self, least: int, most: int) -> IGSMConfig:
+        return IGSMConfig(
+            least,
+            most,
+            modulus=self.modulus,
+            compact=True,
+            names=self.names,
+            abstract_depth=1,
+            operands=self.operands,
+            reuse=self.reuse,
+            redundant=self.redundant,
+        )
+
+
+@dataclass(frozen=True)
+class DyvalCorpusRecipe(Mixture):
+    """DyVal arithmetic. ``trees``: children of an operation and most levels, one pair drawn for each document, equally
+    often; ``extra_links``: further operands of sums and products, in trees of three levels and more."""
+
+    trees: tuple[tuple[int, int], ...] = ((2, 4), (3, 3))
+    extra_links: tuple[int, int] = (0, 2)
+
+    task = "dyval_arithmetic"
+    wording = "dyval_compact"
+    size = "levels"
+    sizes = (2, 3, 4)
+    single = ("+", "-", "*", "/", "square", "sqrt")
+
+    def words(self) -> list[str]:
+        """iGSM's words and three operators more."""
+        return dyval_vocabulary(self.names, self.modulus)
+
+    def config(self, kind: str, progress: float, rng: random.Random) -> DyvalConfig:
+        """Look-up documents have two levels, solved ones three or more as soon as there are any."""
+        children, most = rng.choice(self.trees)
+        most = 2 if kind == "lookup" else self.ramped(2, most, progress)
+        return self._config(rng.randint(min(3, most) if kind == "solve" else 2, most), children)
+
+    def test_config(self, size: int) -> DyvalConfig:
+        """``size`` levels, of the trees that may be so deep with the fewest children."""
+        return self._config(size, min(children for children, most in self.trees if most >= size))
+
+    def growth(self) -> str:
+        """In levels."""
+        kinds = " or ".join(f"{children} children and up to {most} levels" for children, most in self.trees)
+        return f"Trees have {kinds}, two levels at the start and all from {self.ramp:.0%} of training on."
+
+    def _config(self, levels: int, children: int) -> DyvalConfig:
+        return DyvalConfig(
+            levels,
+            levels,
+            modulus=self.modulus,
+            compact=True,
+            names=self.names,
+            children=children,
+            extra_links=self.extra_links if levels > 2 and children == 2 else (0, 0),
+            redundant=self.redundant,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +192,7 @@ class Document:
     silent: tuple[int, ...] = ()
 
 
-def document(recipe: CorpusRecipe, progress: float, rng: random.Random) -> Document:
+def document(recipe: Mixture, progress: float, rng: random.Random) -> Document:
     """A document for the point ``progress`` in 0..1 of training."""
     start, end = recipe.shares
     shares = [a + (b - a) * progress for a, b in zip(start, end, strict=True)]
@@ -80,12 +200,12 @@ def document(recipe: CorpusRecipe, progress: float, rng: random.Random) -> Docum
     if kind == "arithmetic":
         problem = _arithmetic_problem(recipe, rng)
     else:
-        problem = _problem(_config(recipe, kind, progress), rng)
+        problem = _problem(recipe, recipe.config(kind, progress, rng), rng)
     trace, behavior = _dense_trace(problem, rng) if kind == "dense" else plain_trace(problem, rng), None
     if kind == "solve" and rng.random() < recipe.behaviors:
         behavior = rng.choice(BEHAVIORS)
         trace = inject(trace, problem, arm_rates(behavior, recipe.rates), rng)
-    wording = get_wording("compact")
+    wording = get_wording(recipe.wording)
     completion = wording.completion(trace, problem)
     silent = tuple(place for place in wide_results(completion) if rng.random() >= recipe.wide_results)
     return Document(kind, wording.prompt(problem), completion, problem.key(), behavior, silent)
@@ -99,7 +219,7 @@ def wide_results(completion: str) -> Iterator[int]:
     words = completion.split()
     operations = 0
     for place, word in enumerate(words):
-        if word in ARITHMETIC:
+        if word in _SIGNS:
             operations += 1
         elif word in (".", ";", "="):
             if word == "=" and operations > 1 and words[place + 1].startswith("V"):
@@ -112,41 +232,35 @@ def corpus_stream(seed: int, step: int) -> random.Random:
     return stream(seed, "corpus", step)
 
 
-def _problem(config: IGSMConfig, rng: random.Random) -> Problem:
+def _problem(recipe: Mixture, config: Any, rng: random.Random) -> Problem:
     """A problem of the corpus's half."""
+    generate = get_task(recipe.task).generate
     while True:
         problem = generate(config, rng)
         if in_corpus_half(problem.key()):
             return problem
 
 
-def _config(recipe: CorpusRecipe, kind: str, progress: float) -> IGSMConfig:
-    low, high = recipe.max_ops
-    most = round(low + (high - low) * min(1.0, progress / recipe.ramp))
-    if kind == "lookup":
-        most = 2
-    return IGSMConfig(
-        1,
-        most,
-        modulus=recipe.modulus,
-        compact=True,
-        names=recipe.names,
-        abstract_depth=1,
-        operands=recipe.operands,
-        reuse=recipe.reuse,
-        redundant=recipe.redundant,
-    )
-
-
-def _arithmetic_problem(recipe: CorpusRecipe, rng: random.Random) -> Problem:
-    """One stated formula on numbers: one operation, sometimes two."""
+def _arithmetic_problem(recipe: Mixture, rng: random.Random) -> Problem:
+    """One stated formula on numbers: one operation, sometimes two; one that has no value is drawn again."""
     wide = rng.random() < recipe.wide
-    numbers = [Num(rng.randrange(recipe.modulus)) for _ in range(3 if wide else 2)]
+    while True:
+        numbers = [Num(rng.randrange(recipe.modulus)) for _ in range(3 if wide else 2)]
+        formula = _wide(numbers, rng) if wide else _single(rng.choice(recipe.single), numbers)
+        name = str(rng.randrange(recipe.names))
+        try:
+            return build_problem(recipe.task, {name: formula}, [name], name, recipe.modulus)
+        except ValueError:  # a division by zero, or the root of a number that has none
+            continue
+
+
+def _single(symbol: str, numbers: list[Num]) -> Op:
+    return Op(symbol, tuple(numbers[:1] if symbol in UNARY else numbers))
+
+
+def _wide(numbers: list[Num], rng: random.Random) -> Op:
     formula = Op(rng.choice("+-*"), tuple(numbers[:2]))
-    if wide:
-        formula = _around(formula, numbers[2], rng) if rng.random() < 0.5 else Op("+", tuple(numbers))
-    name = str(rng.randrange(recipe.names))
-    return build_problem("igsm", {name: formula}, [name], name, recipe.modulus)
+    return _around(formula, numbers[2], rng) if rng.random() < 0.5 else Op("+", tuple(numbers))
 
 
 def _around(inner: Op, number: Num, rng: random.Random) -> Op:

@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from bi.augmentation.compact import vocabulary
 from bi.files import atomic_write, require_space
 from bi.progress import Progress
 from bi.recipes import digest
 from bi.streams import stream_seed
-from bi.training.corpus import CorpusRecipe, Document, corpus_stream, document
+from bi.training.corpus import CorpusRecipe, Document, DyvalCorpusRecipe, Mixture, corpus_stream, document
 from bi.training.muon import Float32Muon
 from bi.training.policy import Policy, default_device, encode_completion, encode_prompt
 from bi.training.tiny import word_tokenizer
@@ -57,7 +56,7 @@ class BaseRecipe:
     clip: float = 1.0
     seed: int = 0
     compiled: bool = True
-    corpus: CorpusRecipe = field(default_factory=CorpusRecipe)
+    corpus: Mixture = field(default_factory=CorpusRecipe)
 
 
 BASES = {
@@ -65,15 +64,17 @@ BASES = {
     "plain-base": BaseRecipe(name="plain-base", corpus=CorpusRecipe(behaviors=0.0)),
     "wide-base": BaseRecipe(name="wide-base", corpus=CorpusRecipe(wide_results=1.0)),
     "small-base": BaseRecipe(name="small-base", hidden=256, heads=8, feed_forward=896, steps=6000),
+    "dyval-base": BaseRecipe(name="dyval-base", steps=9000, corpus=DyvalCorpusRecipe()),
 }
-"""The book's base models by the name of their folder below ``models/``. ``plain-base`` has no behaviours in its corpus;
+"""The book's base models by their folder below ``models/``. ``plain-base`` has no behaviours in its corpus;
 ``wide-base`` reads the texts of ``tiny-base`` and learns the results of all lines with several operations;
-``small-base`` is larger and reads half as many tokens, for about the same time."""
+``small-base`` is larger and reads half as many tokens, for about the same time; ``dyval-base`` reads DyVal arithmetic
+in place of iGSM."""
 
 
 def make_tokenizer(recipe: BaseRecipe) -> PreTrainedTokenizerFast:
     """One token per word of the compact wording, split on white space."""
-    tokenizer = word_tokenizer(vocabulary(recipe.corpus.names, recipe.corpus.modulus))
+    tokenizer = word_tokenizer(recipe.corpus.words())
     tokenizer.model_max_length = recipe.context
     return tokenizer
 
