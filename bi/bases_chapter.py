@@ -8,25 +8,36 @@ from typing import Any
 import pandas as pd
 
 from bi.chapter import UNMEASURED
-from bi.evaluation.bases_findings import extra
-from bi.evaluation.verdicts import estimate_of, rows_of
+from bi.evaluation.bases_findings import WIDE, WITHOUT_BEHAVIORS, extra
+from bi.evaluation.findings import SPLITS
+from bi.evaluation.through_findings import points
+from bi.evaluation.verdicts import compare_seeds, estimate_of, rows_of
 from bi.figure_style import ARM_COLORS, ordered
 
 CONDITIONS = {("train", "informative_train"): "training prompts with mixed outcomes",
               ("id", "mean_accuracy"): "influence, points a step"}
 SCALES = {"mean_accuracy": 100.0}
+BRIEF = {f"brief_{name}_{words}": (base, stage) for name, base in (("wide", WIDE), ("unseen", WITHOUT_BEHAVIORS))
+         for words, stage in (("gain", "gain"), ("end", "rl"))}
+"""Short texts for the front page: base and stage of what bridge has above vanilla, on both splits."""
 
 
 def bases_facts(accuracy: pd.DataFrame | None) -> dict[str, Any]:
     """Which bases and sizes were measured, and the method of the intervals, in words."""
     if accuracy is None:
         return {"measured": "Nothing of this has been measured yet for this profile; `make reproduce GRID=bases` does.",
-                "method": UNMEASURED}
+                "method": UNMEASURED, **dict.fromkeys(BRIEF, UNMEASURED)}
     bases, sizes = list(dict.fromkeys(accuracy["base"])), sorted(set(accuracy["size"]))
-    return {"measured": f"Measured here: {len(bases)} bases ({', '.join(bases)}), problems of "
+    return {**{name: _brief_pair(accuracy, *which) for name, which in BRIEF.items()},
+            "measured": f"Measured here: {len(bases)} bases ({', '.join(bases)}), problems of "
                         f"{', '.join(map(str, sizes))} operations.",
             "method": "; ".join(f"{method}, at {', '.join(map(str, sorted(set(part['size']))))} operations"
                                 for method, part in accuracy.groupby("method", sort=False))}
+
+
+def _brief_pair(accuracy: pd.DataFrame, base: str, stage: str) -> str:
+    rows = rows_of(extra(accuracy, stage), base=base).set_index("split")
+    return "; ".join(estimate_of(rows.loc[split]).brief() for split in SPLITS if split in rows.index) or UNMEASURED
 
 
 def course_text(accuracy: pd.DataFrame | None) -> str:
@@ -40,6 +51,23 @@ def course_text(accuracy: pd.DataFrame | None) -> str:
         places = {"supported": "higher", "contradicted": "lower", "undecided": "level"}
         sentences.append(f"From {base} bridge starts {places[start.verdict()]} ({start.points()}) and ends "
                          f"{places[end.verdict()]} ({end.points()}).")
+    return " ".join(sentences)
+
+
+def conditions_text(accuracy: pd.DataFrame | None, conditions: pd.DataFrame | None) -> str:
+    """A sentence on each base: bridge against vanilla in both conditions before RL, and in the gain that followed."""
+    if accuracy is None or conditions is None:
+        return UNMEASURED
+    sentences = []
+    for base in dict.fromkeys(accuracy["base"]):
+        before = rows_of(conditions, base=base)
+        mixed, pull = (compare_seeds(before, "bridge", "vanilla", target=target, metric=metric)
+                       for target, metric in CONDITIONS)
+        gain = estimate_of(rows_of(extra(accuracy), base=base, split="id").iloc[0])
+        sentences.append(
+            f"From {base}, {100 * mixed.first:.0f} per cent of bridge's prompts have mixed outcomes against "
+            f"{100 * mixed.second:.0f} of vanilla's ({mixed.text()}), with an influence of {points(pull.first)} points "
+            f"a step against {points(pull.second)} ({pull.text()}); it gains {gain.points()} more.")
     return " ".join(sentences)
 
 

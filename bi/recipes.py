@@ -265,7 +265,8 @@ DYVAL = TaskRecipe(
 )
 # The same for models of book size: a level less, names within the compact vocabulary, values modulo 23.
 DYVAL_COMPACT = (("modulus", 23), ("compact", True), ("names", 24), ("min_depth", 4), ("max_depth", 4),
-                 ("sft.min_depth", 3), ("sft.max_depth", 3), ("redundant", (0, 3)), ("ood.redundant", (7, 8)))
+                 ("sft.min_depth", 3), ("sft.max_depth", 3), ("extra_links", (0, 0)), ("redundant", (0, 3)),
+                 ("ood.redundant", (7, 8)))
 
 SMOKE = Profile(
     name="smoke",
@@ -367,7 +368,7 @@ PAPER = Profile(
     # 2 x 64 gradients of all parameters would take 800 GB; keys and values of every block take 11 to 20
     influence=InfluenceRecipe(parameters=r"self_attn\.[kv]_proj\.weight$"),
     evaluation=EvalRecipe(samples=16, pass_at=(1, 4, 16)),
-    note="the paper's models, data sizes and released recipes; needs hub access and two 80 GB GPUs",
+    note="the paper's models, data sizes and released recipes; needs hub access and GPUs of 80 GB",
 )
 
 # DyVal arithmetic: each profile's recipes, but for the task and, at book size, the base that can read it.

@@ -38,6 +38,16 @@ PLANS = {
             Candidate("subgoals alone", grpo=(("learning_rate", 1e-4),), arms=("subgoal",)),
         ),
     ),
+    "dyval": SweepPlan(
+        "cpu-dyval",
+        (
+            Candidate("two operands", options=(("extra_links", (0, 0)),), grpo=None),
+            Candidate("two operands, linked", options=(("extra_links", (1, 3)),), grpo=None),
+            Candidate("three operands", options=(("children", 3), ("min_depth", 3), ("max_depth", 3),
+                                                 ("sft.min_depth", 2)), grpo=None),
+        ),
+        seeds=(1000,),
+    ),
     "smoke": SweepPlan("smoke", (Candidate("as it is"), Candidate("SFT alone", grpo=None)), problems=4, samples=2),
 }
 

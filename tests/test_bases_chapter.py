@@ -44,7 +44,7 @@ def finding(key, table):
 
 def test_everywhere_means_every_base_and_every_size(table):
     found = finding("bases", moved(table, 0.1, 0.2))
-    assert found.verdict == HOLDS and "in 4 and smaller in 0 of 4 pairs" in found.seen
+    assert found.verdict == HOLDS and "in 4 and below zero in 0 of 4 pairs" in found.seen
     found = finding("bases", moved(moved(table, 0.1, 0.2), -0.01, 0.02, base="plain-base", size=12))
     assert found.verdict == IN_PART and "in 3 and" in found.seen
     assert "least +0.5 points (95% interval −1.0 to +2.0) at 12 operations from plain-base" in found.seen

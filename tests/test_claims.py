@@ -49,6 +49,38 @@ def test_comparisons_are_combined_into_one_verdict():
     assert combined(["contradicted", "contradicted"]) == OPPOSITE
 
 
+def test_more_mixed_prompts_are_counted_pair_by_pair():
+    def counts(bridge, vanilla):
+        return pd.DataFrame([(arm, seed, "sft", "train", f"{seed}-{place}", 4, right[place % len(right)])
+                             for arm, right in (("bridge", bridge), ("vanilla", vanilla)) for seed in (0, 1, 2)
+                             for place in range(30)],
+                            columns=["arm", "seed", "stage", "split", "problem_id", "n", "correct"])
+
+    found = finding("mixed", rollout_accuracy=counts([1, 2, 3], [0, 2, 4]))
+    assert found.verdict == HOLDS and found.seen.startswith("100 against 33 per cent, +66.7 points (95% interval +5")
+    assert finding("mixed", rollout_accuracy=counts([0, 4], [0, 4])).verdict == UNSEEN
+    assert finding("mixed", rollout_accuracy=counts([0, 4], [1, 3])).verdict == OPPOSITE
+
+
+def test_the_order_of_the_seeds_alone_shows_a_part_at_most():
+    influence = pd.DataFrame([(arm, seed, "id", "mean_accuracy", value) for arm, value in
+                              (("bridge", 0.2), ("vanilla", 0.1)) for seed in (0, 1, 2)],
+                             columns=["arm", "seed", "target", "metric", "value"])
+    alone = finding("pull", influence=influence)
+    assert alone.verdict == IN_PART and alone.seen == "2.0 times vanilla, larger in 3 of 3 seeds; no interval"
+
+    def beside(low, high):
+        profiles = pd.DataFrame([{"how": how, "arm": "bridge", "versus": "vanilla", "step": 0, "split": split,
+                                  "metric": "influence", "value": (low + high) / 2, "low": low, "high": high,
+                                  "first": 0.2, "second": 0.1} for how in ("own", "equal") for split in ("id", "ood")])
+        return finding("pull", influence=influence, through_profiles=profiles)
+
+    assert beside(0.001, 0.003).verdict == HOLDS and beside(-0.001, 0.003).verdict == IN_PART
+    assert beside(-0.001, 0.003).seen.endswith("difference +0.100 (−0.100 to +0.300) points a step")
+    turned = influence.assign(arm=influence["arm"].map({"bridge": "vanilla", "vanilla": "bridge"}))
+    assert finding("pull", influence=turned).verdict == UNSEEN
+
+
 def test_each_behaviour_is_decided_by_corrected_p_values():
     gains = {(arm, "vanilla", "gain", "all"): value for arm, value in
              (("reflection", 0.1), ("analysis", 0.2), ("subgoal", 0.3))}

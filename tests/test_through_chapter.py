@@ -48,7 +48,7 @@ def test_a_lead_is_looked_for_between_the_ends():
     lead = dict(arm="bridge", versus="vanilla", metric="influence", split="id")
     steps = widened(widened(TABLES["steps"], -0.2, -0.1, **lead), 0.1, 0.2, step=25, **lead)
     found = finding("lead", steps=steps)
-    assert found.verdict == HOLDS and "at 1 and smaller at 0 of 1 policies" in found.seen
+    assert found.verdict == HOLDS and "at 1 and below zero at 0 of 1 policies" in found.seen
     assert finding("lead", steps=widened(steps, -0.2, -0.1, step=25, **lead)).verdict == OPPOSITE
     only_ends = steps[steps["step"] != 25]
     assert finding("lead", steps=only_ends).verdict == OPEN

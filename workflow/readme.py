@@ -16,7 +16,8 @@ from bi.evaluation.verdicts import Estimate, find
 from bi.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
-LISTED = {"Not seen here": (UNSEEN, OPPOSITE), "Only in part": (IN_PART,), "Not measured yet": (OPEN,)}
+LISTED = {"These claims were tested, and the results do not support them": (UNSEEN, OPPOSITE),
+          "These are supported in part": (IN_PART,), "These have not been measured yet": (OPEN,)}
 """What the README lists of the claims, and by which verdicts."""
 VERBS = {"supported": "holds here", "contradicted": "is contradicted here", "undecided": "is undecided here"}
 
@@ -48,7 +49,7 @@ def blocks(results: Path) -> dict[str, str]:
             f"| command | what it does | time, memory ({facts['machine_reproduce']}) |",
             "|---|---|---|",
             f"| `make test` | sets up, runs the tests | {facts['time_test']}, {facts['memory_test']} |",
-            f"| `make reproduce` | trains everything, writes the book | {facts['time_reproduce']}, "
+            f"| `make reproduce` | trains the two main arms, writes the book | {facts['time_reproduce']}, "
             f"{facts['memory_reproduce']} |",
         )),
         "results": "\n".join((
@@ -67,8 +68,10 @@ def blocks(results: Path) -> dict[str, str]:
             f"{ends['id'].points()} relative to vanilla",
             f"on problems of the training size, and {ends['ood'].points()} on larger ones.",
             *_beyond_subgoals(findings["subgoals"].seen, findings["level_subgoals"].seen),
+            *_other_bases(findings["unseen"].seen, findings["unseen_end"].seen),
             "",
-            "\n\n".join(f"{words}: {'; '.join(claims) or 'nothing'}." for words, claims in judged.items()),
+            "\n\n".join(f"{words}:\n\n" + "\n".join(f"- {claim}" for claim in claims) if claims else f"{words}: none."
+                        for words, claims in judged.items()),
         )),
     }
 
@@ -79,6 +82,14 @@ def _beyond_subgoals(all_starts: str, same_start: str) -> list[str]:
         return []
     return ["", f"Bridge minus an arm that is given subgoals alone (training size): {all_starts}.",
             f"Difference of the gains from the same accuracy before RL: {same_start}."]
+
+
+def _other_bases(gain: str, end: str) -> list[str]:
+    """What bridge adds to vanilla from a base that has never read a behaviour, as lines; none if not measured."""
+    if NOT_RUN in (gain, end):
+        return []
+    return ["", "**The base decides.** From one whose corpus holds no behaviours, bridge minus vanilla is:", "",
+            f"- in the gain, {gain};", f"- after RL, {end}."]
 
 
 def filled(text: str, parts: dict[str, str]) -> str:

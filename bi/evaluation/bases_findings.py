@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import pandas as pd
 
 from bi.evaluation.findings import SPLITS, Finding, combined
-from bi.evaluation.verdicts import estimate_of, rows_of
+from bi.evaluation.verdicts import Estimate, estimate_of, rows_of
 
 ARM, REFERENCE = "bridge", "vanilla"
 WITHOUT_BEHAVIORS = "plain-base"
@@ -30,20 +31,32 @@ def everywhere(accuracy: pd.DataFrame) -> Finding | None:
     ends = (rows.loc[rows["value"].idxmin()], rows.loc[rows["value"].idxmax()])
     least, most = (f"{estimate_of(row).points()} at {row['size']} operations from {row['base']}" for row in ends)
     counted = [verdicts.count(word) for word in ("supported", "contradicted")]  # type: ignore[arg-type]
-    return Finding(f"larger beyond doubt in {counted[0]} and smaller in {counted[1]} of {len(rows)} pairs of base and "
-                   f"size; least {least}; most {most}", combined(verdicts))
+    return Finding(f"interval above zero in {counted[0]} and below zero in {counted[1]} of {len(rows)} pairs of base "
+                   f"and size; least {least}; most {most}", combined(verdicts))
 
 
 def from_base(accuracy: pd.DataFrame, base: str, stage: str = "gain") -> Finding | None:
-    """Whether bridge has more than vanilla in ``stage`` from this base, on the two splits of the main table."""
+    """Whether bridge has more than vanilla in ``stage`` from this base, on the two splits of the main table.
+
+    What is seen tells, beside, how the gain compares with that from the first base.
+    """
     rows = rows_of(extra(accuracy, stage), base=base).set_index("split")
     if not set(SPLITS) <= set(rows.index):
         return None
     found = {split: estimate_of(rows.loc[split]) for split in SPLITS}
-    seen = "; ".join(f"{SPLITS[split]}: {estimate.points()}" for split, estimate in found.items())
+    seen = _both(found)
+    first = str(accuracy["base"].iloc[0])
+    compared = rows_of(extra(accuracy, stage, than=first), base=base).set_index("split")
+    if set(SPLITS) <= set(compared.index):
+        seen += f". Relative to {first}: {_both({split: estimate_of(compared.loc[split]) for split in SPLITS})}"
     return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
 
 
+def _both(found: Mapping[str, Estimate]) -> str:
+    return "; ".join(f"{SPLITS[split]}: {estimate.points()}" for split, estimate in found.items())
+
+
 without_behaviors = partial(from_base, base=WITHOUT_BEHAVIORS)
+end_without_behaviors = partial(from_base, base=WITHOUT_BEHAVIORS, stage="rl")
 with_wide_lines = partial(from_base, base=WIDE)
 end_with_wide_lines = partial(from_base, base=WIDE, stage="rl")

@@ -6,14 +6,15 @@ as a verdict; a claim whose experiment has not been run says so. Pages show :fun
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from bi.evaluation import bases_findings, through_findings
 from bi.evaluation.ablation import holds_after_correction
-from bi.evaluation.findings import NOT_RUN, OPEN, SPLITS, Finding, combined
+from bi.evaluation.findings import CROWDED, NOT_RUN, OPEN, SPLITS, Finding, combined
+from bi.evaluation.intervals import numpy_stream, paired_difference
 from bi.evaluation.verdicts import Estimate, Verdict, compare_seeds, estimate_of, find, rows_of, sided
 
 Read = Callable[[str], pd.DataFrame | None]
@@ -26,7 +27,8 @@ class Claim:
     """A claim that can turn out wrong.
 
     ``by``: who makes it. ``test``: what is compared, and how. ``tables``: those that decide (:func:`Claim.find`).
-    ``refuted``: what would speak against it. ``page``: where it is shown. ``look`` turns the tables into a finding.
+    ``refuted``: what would speak against it. ``page``: where it is shown. ``look`` turns the tables into a finding; it
+    gets those of ``beside`` too, ``None`` for one whose experiment has not been run.
     """
 
     key: str
@@ -37,11 +39,13 @@ class Claim:
     refuted: str
     page: str
     look: Callable[..., Finding | None]
+    beside: tuple[str, ...] = ()
 
     def find(self, read: Read) -> Finding:
         """The finding; :data:`NOT_RUN` and :data:`OPEN` where a table, or what it should hold, is missing."""
         tables = [read(name) for name in self.tables]
-        found = None if not tables or any(table is None for table in tables) else self.look(*tables)
+        missing = not tables or any(table is None for table in tables)
+        found = None if missing else self.look(*tables, *map(read, self.beside))
         return found or Finding(NOT_RUN, OPEN)
 
 
@@ -50,22 +54,39 @@ def judge_claims(read: Read) -> dict[str, Finding]:
     return {claim.key: claim.find(read) for claim in CLAIMS}
 
 
-def _both_splits(stage: str) -> Callable[[pd.DataFrame], Finding | None]:
+def _both_splits(stage: str, names: Mapping[str, str] = SPLITS) -> Callable[[pd.DataFrame], Finding | None]:
     def look(summary: pd.DataFrame) -> Finding | None:
-        found = {split: find(summary, "bridge", stage, split, versus="vanilla") for split in SPLITS}
-        seen = "; ".join(f"{SPLITS[split]}: {estimate.points()}" for split, estimate in found.items())
+        found = {split: find(summary, "bridge", stage, split, versus="vanilla") for split in names}
+        seen = "; ".join(f"{names[split]}: {estimate.points()}" for split, estimate in found.items())
         return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
 
     return look
 
 
-def _ahead(metric: str, target: str, ratio: bool) -> Callable[[pd.DataFrame], Finding | None]:
-    def look(influence: pd.DataFrame) -> Finding | None:
-        found = compare_seeds(influence, "bridge", "vanilla", target=target, metric=metric)
-        size = f"{found.times()} vanilla" if ratio else f"{found.first:.2f} against {found.second:.2f}"
-        return Finding(f"{size}, {found.text()}", combined([found.verdict()]))
+def _more_mixed(counts: pd.DataFrame) -> Finding | None:
+    rows = rows_of(counts, stage="sft", split="train")
+    table = rows.assign(value=((rows["correct"] > 0) & (rows["correct"] < rows["n"])).astype(float))
+    first, second = (table[table["arm"] == arm] for arm in ("bridge", "vanilla"))
+    if first.empty or second.empty:
+        return None
+    found = paired_difference(first, second, numpy_stream("mixed prompts"))
+    estimate = Estimate(found.value, found.low, found.high, found.n, found.describe())
+    return Finding(f"{100 * first['value'].mean():.0f} against {100 * second['value'].mean():.0f} per cent, "
+                   f"{estimate.points()}", combined([estimate.verdict()]))
 
-    return look
+
+def _stronger_pull(influence: pd.DataFrame, profiles: pd.DataFrame | None) -> Finding | None:
+    """By the order of the seeds and by an interval over seeds and prompts; the first alone shows a part at most."""
+    found = compare_seeds(influence, "bridge", "vanilla", target="id", metric="mean_accuracy")
+    seen, verdicts = f"{found.times()} vanilla, {found.text()}", [found.verdict()]
+    rows = None if profiles is None else rows_of(profiles, how="own", arm="bridge", versus="vanilla", step=0,
+                                                 metric="influence", split="id")
+    if rows is None or rows.empty:
+        return Finding(f"{seen}; no interval", combined([*verdicts, "undecided"]))
+    value, low, high = rows.iloc[0][["value", "low", "high"]]
+    told = through_findings.points
+    return Finding(f"{seen}; difference {told(value, sign=True)} ({told(low, sign=True)} to {told(high, sign=True)}) "
+                   "points a step", combined([*verdicts, sided(low, high)]))
 
 
 def _each_behavior(ablation: pd.DataFrame) -> Finding | None:
@@ -202,13 +223,16 @@ CLAIMS = (
           f"difference of accuracies after RL; {BOTH}", ("summary",), "an interval that holds zero, or lies below it",
           "two_arms", _both_splits("rl")),
     Claim("mixed", "before RL, bridge has more prompts with mixed outcomes", "paper",
-          "share of training prompts, seed by seed", ("influence",), "a seed in which vanilla has more", "two_arms",
-          _ahead("informative_train", "train", ratio=False)),
+          "share of training prompts, paired; 95% bootstrap over seeds and prompts", ("rollout_accuracy",),
+          "an interval that holds zero, or lies below it", "two_arms", _more_mixed),
     Claim("pull", "before RL, the per-step influence is larger in bridge (reported: 2 to 3 times)", "paper",
-          "mean influence on problems of the training size, seed by seed", ("influence",),
-          "a seed in which vanilla's is larger", "two_arms", _ahead("mean_accuracy", "id", ratio=True)),
+          "mean influence on problems of the training size: order of the arms in every seed, and difference with a 95% "
+          "bootstrap interval over seeds and prompts", ("influence",),
+          "a seed in which vanilla's is larger, or an interval that lies below zero", "two_arms", _stronger_pull,
+          ("through/profiles",)),
     Claim("causal", "at equal rollout accuracies, prompts of larger co-influence teach other prompts more",
-          "reviewers", "change of accuracy by one step on sets of high minus low influence, fresh rollouts",
+          "reviewers", "change of accuracy by one step on sets of high minus low influence, fresh rollouts, largest "
+          "step (with fewer than three checkpoints a first look)",
           ("influence/step_contrasts",), "an interval that holds zero, or lies below it", "step_test", _step_test),
     Claim("each", "each behaviour alone adds to the gain", "paper",
           f"gain of each single-behaviour arm minus vanilla's; {BOTH}; Holm's correction over all arms", ("ablation",),
@@ -271,6 +295,11 @@ CLAIMS = (
           f"difference of gains from the base without behaviours, on two sizes of problems; {BOTH}",
           ("bases/accuracy",), "an interval that holds zero, or lies below it", "bases",
           bases_findings.without_behaviors),
+    Claim("unseen_end", "from a base that has never read a behaviour, bridge ends higher than vanilla too (asked after "
+          "the first look at the map)", "book",
+          f"difference of accuracies after RL from the same base, on two sizes of problems; {BOTH}",
+          ("bases/accuracy",), "an interval that holds zero, or lies below it: the method needs a base that knows the "
+          "behaviours", "bases", bases_findings.end_without_behaviors),
     Claim("wide", "bridge gains more than vanilla from a base that calculates several operations in one line too",
           "book", f"difference of gains from the base that learnt all such lines, on two sizes of problems; {BOTH}",
           ("bases/accuracy",), "an interval that holds zero, or lies below it: the effect is easier arithmetic",
@@ -280,8 +309,9 @@ CLAIMS = (
           f"difference of accuracies after RL from the same base, on two sizes of problems; {BOTH}",
           ("bases/accuracy",), "an interval that holds zero, or lies below it: RL gave back what fine-tuning had cost",
           "bases", bases_findings.end_with_wide_lines),
-    Claim("dyval", "the effect appears on PromptBench as well", "paper", "the main table on arithmetic trees", (),
-          "an extra gain whose interval holds zero", "did-not-reproduce", _nothing),
+    Claim("dyval", "the effect appears on PromptBench's DyVal arithmetic as well", "paper",
+          f"difference of gains on two kinds of trees; {BOTH}", ("dyval/summary",),
+          "an interval that holds zero, or lies below it", "dyval", _both_splits("gain", CROWDED)),
     Claim("scale", "the effect has the reported size with Qwen2.5 and Llama 3.2", "paper",
           "the profile paper, which needs their weights and two large cards", (), "a smaller effect there",
           "did-not-reproduce", _nothing),

@@ -38,7 +38,7 @@ def leads(steps: pd.DataFrame) -> Finding | None:
         return None
     verdicts: list[Verdict] = [sided(low, high) for low, high in zip(between["low"], between["high"], strict=True)]
     counted = {word: verdicts.count(word) for word in ("supported", "contradicted")}  # type: ignore[arg-type]
-    return Finding(f"larger beyond doubt at {counted['supported']} and smaller at {counted['contradicted']} of "
+    return Finding(f"interval above zero at {counted['supported']} and below zero at {counted['contradicted']} of "
                    f"{len(between)} policies on the way; larger in value at {int((between['value'] > 0).sum())}",
                    combined(verdicts))
 

@@ -1,0 +1,94 @@
+"""Numbers and tables of the chapter on DyVal arithmetic, by the names that its text uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from bi.augmentation.arms import build_problems
+from bi.bases_chapter import condition_rows
+from bi.chapter import UNMEASURED
+from bi.evaluation.findings import CROWDED
+from bi.evaluation.verdicts import find
+from bi.figure_style import ARM_COLORS, ordered
+from bi.recipes import TaskRecipe
+from bi.sweep import SweepPlan
+from bi.sweep_chapter import sweep_facts
+from bi.tasks.expression import Num
+
+HOW = "make reproduce GRID=dyval"
+KINDS = {"sft": "SFT", "rl": "RL", "test_id": "test", "test_ood": f"test, {CROWDED['ood']}"}
+
+
+def tree_rows(task: TaskRecipe, count: int) -> pd.DataFrame:
+    """What ``count`` drawn problems of each split hold on average, as texts: levels, lines, premises, operations."""
+    rows = []
+    for split, words in KINDS.items():
+        problems = build_problems(task, split, count, seed=0)
+        needed = [[problem.by_name[name].formula for name in problem.needed] for problem in problems]
+        stated = sum(isinstance(formula, Num) for formulas in needed for formula in formulas)
+        lines = sum(map(len, needed))
+        rows.append({"problems": words, "lines of an answer": f"{lines / count:.1f}",
+                     "of these numbers that are stated": f"{stated / count:.1f}",
+                     "operations": f"{sum(problem.n_ops for problem in problems) / count - stated / count:.1f}",
+                     "premises that are of no use": f"{sum(len(p.redundant) for p in problems) / count:.1f}"})
+    return pd.DataFrame(rows).set_index("problems")
+
+
+def level_rows(accuracy: pd.DataFrame | None) -> pd.DataFrame:
+    """What the base solves before any fine-tuning, by levels of the tree, in per cent, as texts (table of its card)."""
+    if accuracy is None:
+        return pd.DataFrame()
+    metrics = {"accuracy": "right answer", "strict": "every line right", "lookup": "look-ups", "order": "order",
+               "arithmetic_1": "one operation in a line"}
+    wide = accuracy.pivot(index="n_levels", columns="metric", values="value").mul(100)
+    shown = wide[[name for name in metrics if name in wide]].rename(columns=metrics)
+    return shown.map(lambda value: "–" if pd.isna(value) else f"{value:.1f}").rename_axis("levels")
+
+
+def shape_text(plan: SweepPlan, tables: Mapping[str, pd.DataFrame | None]) -> str:
+    """Which shape of the trees was chosen, and whether it meets the rules, from ``metrics`` and ``anatomy``."""
+    made = {name: table for name, table in tables.items() if table is not None}
+    if len(made) < len(tables):
+        return "The shapes have not been compared yet; `make sweep SWEEP=dyval` does."
+    facts = sweep_facts(plan, made, "tree")
+    start, shares = ([f"{facts[f'tree_{name}']:.0f}" for name in names] for names in (
+        ("vanilla_sft_id", "bridge_sft_id"), ("vanilla_arithmetic", "vanilla_lookup", "vanilla_order")))
+    return (f"Chosen: {facts['tree_chosen']}. After fine-tuning, vanilla solves {start[0]} and bridge {start[1]} per "
+            f"cent of {facts['tree_n_problems']} development problems; that both lie between a quarter and three "
+            f"fifths is {facts['tree_level']}. Of vanilla's first errors {shares[0]} per cent are arithmetic, "
+            f"{shares[1]} look-ups and {shares[2]} order; that each has a fifth is {facts['tree_spread']}.")
+
+
+def dyval_facts(summary: pd.DataFrame | None) -> dict[str, Any]:
+    """What was measured, the method of the intervals, and how bridge starts, gains and ends relative to vanilla."""
+    stages = ("sft", "gain", "rl")
+    if summary is None:
+        words = {f"{stage}_{split}": UNMEASURED for stage in stages for split in CROWDED}
+        return words | {"method": UNMEASURED, "measured": f"Nothing of this has been measured yet for this profile; "
+                                                          f"`{HOW}` does."}
+    found = {(stage, split): find(summary, "bridge", stage, split, versus="vanilla")
+             for stage in stages for split in CROWDED}
+    arms = ordered(summary["arm"], ARM_COLORS)
+    return {"measured": f"Measured here: {', '.join(arms)}.", "method": found["gain", "id"].method,
+            **{f"{stage}_{split}": estimate.points() for (stage, split), estimate in found.items()}}
+
+
+def result_rows(summary: pd.DataFrame | None) -> pd.DataFrame:
+    """A row an arm and kind of test problems: per cent right after SFT and after RL, and the gain, as texts."""
+    if summary is None:
+        return pd.DataFrame()
+    rows = []
+    for arm in ordered(summary["arm"], ARM_COLORS):
+        for split, words in CROWDED.items():
+            before, after = (100 * find(summary, arm, stage, split).value for stage in ("sft", "rl"))
+            rows.append({"arm": arm, "redundant premises": words, "after SFT": f"{before:.1f}",
+                         "after RL": f"{after:.1f}", "gain (points)": find(summary, arm, "gain", split).brief()})
+    return pd.DataFrame(rows)
+
+
+def ready_rows(influence: pd.DataFrame | None) -> pd.DataFrame:
+    """The two conditions before RL by arm: means over seeds, with the seeds behind them, as texts."""
+    return pd.DataFrame() if influence is None else condition_rows(influence.assign(base="")).drop(columns="base")
