@@ -21,6 +21,7 @@ from through_cases import through_tables
 from bi.augmentation.anatomy import KINDS
 from bi.course import EXERCISES
 from bi.evaluation.ablation import ablation_table
+from bi.evaluation.base_model import SIZE
 from bi.evaluation.before_after import completion_pairs
 from bi.evaluation.lines import SUMS, line_table
 from bi.evaluation.tables import behavior_rows, summary_table
@@ -105,15 +106,18 @@ def invent_results(folder: Path) -> Path:
     for name, table in _influence_tables(rng).items():
         write_table(results.parent / "influence" / f"{name}.csv", table, provenance("any", [0], "0123456789ab", 12.0,
                                                                                       root=ROOT))
-    for name in BASES:
-        for table, content in base_card().items():
+    for name in ("main", "summary", "rollout_accuracy", "influence", "anatomy", "behaviors"):
+        write_table(results / "dyval" / f"{name}.csv", tables[name], provenance(PROFILE, SEEDS, "0123456789ab", 12.0,
+                                                                                root=ROOT))
+    for name, recipe in BASES.items():
+        for table, content in base_card(SIZE[recipe.corpus.size], recipe.corpus.sizes).items():
             facts = provenance("base", [0], "0123456789ab", 12.0, root=ROOT)
             write_table(folder / "models" / name / f"{table}.csv", content, facts)
     speeds = pd.DataFrame([(name, 2e4, 1e4, 3e4, 0.3, 8) for name in ("pretraining", "fine-tuning", "sampling")],
                           columns=["work", "tokens_per_s", "slowest", "fastest", "floor_share", "n"])
     write_table(results.parent / "benchmarks" / "throughput.csv", speeds, provenance(PROFILE, [0], "0123456789ab", 12.0,
                                                                                       root=ROOT))
-    for name in ("regime", "sft", "grpo"):
+    for name in ("regime", "sft", "grpo", "dyval"):
         for table, content in sweep_tables(get_plan(name)).items():
             facts = provenance(PROFILE, [1000], "0123456789ab", 12.0, root=ROOT)
             write_table(results.parent / "sweep" / name / f"{table}.csv", content, facts)
@@ -179,13 +183,13 @@ def _anatomy() -> pd.DataFrame:
                                        "share_of_errors", "n"])
 
 
-def base_card() -> dict[str, pd.DataFrame]:
-    """Tables of a base model's card."""
+def base_card(size: str = "n_ops", sizes: tuple[int, ...] = tuple(range(1, 9))) -> dict[str, pd.DataFrame]:
+    """Tables of a base model's card, by the column ``size``."""
     metrics = ("accuracy", "strict", "order", "lookup", "arithmetic_1", "arithmetic_2", "arithmetic_3")
-    accuracy = pd.DataFrame([(n, metric, 0.9, 0.8, 0.95, 40) for n in range(1, 9) for metric in metrics],
-                            columns=["n_ops", "metric", "value", "low", "high", "n"])
-    anatomy = pd.DataFrame([(5, kind, 0, 0.1, 0.05, 0.2, 0.25, 40) for kind in KINDS],
-                           columns=["n_ops", "kind", "operations", "share", "low", "high", "share_of_errors", "n"])
+    accuracy = pd.DataFrame([(n, metric, 0.9, 0.8, 0.95, 40) for n in sizes for metric in metrics],
+                            columns=[size, "metric", "value", "low", "high", "n"])
+    anatomy = pd.DataFrame([(sizes[-1], kind, 0, 0.1, 0.05, 0.2, 0.25, 40) for kind in KINDS],
+                           columns=[size, "kind", "operations", "share", "low", "high", "share_of_errors", "n"])
     corpus = pd.DataFrame([("solve", "", 90, 80, 0), ("solve", "subgoal", 10, 10, 0)],
                           columns=["kind", "behavior", "documents", "problems", "held_out"])
     overlap = pd.DataFrame([("test_id", 8, 0, 40)], columns=["split", "n_ops", "in_corpus", "n"])

@@ -33,7 +33,7 @@ RESULTS = ("book/index", "notebooks/two_arms", "notebooks/own_data", "book/evide
            "notebooks/measuring_influence", "notebooks/step_test", "notebooks/fine_tuning_to_grpo",
            "notebooks/rollout_accuracy", "book/glossary", "notebooks/base_model", "notebooks/recipe",
            "notebooks/ablation", "notebooks/through_training", "notebooks/behaviours_measured", "notebooks/bases",
-           "book/use/your-checkpoint", "notebooks/your_gpu", "book/use/your-cluster", "book/related")
+           "notebooks/dyval", "book/use/your-checkpoint", "notebooks/your_gpu", "book/use/your-cluster", "book/related")
 DIRECTIVE = r"^(?P<fence>`{3,}|:{3,})\{%s\} *(?P<argument>\S*)[^\n]*\n(?P<body>.*?)^(?P=fence) *$"
 
 

@@ -37,6 +37,7 @@ def solutions(exercise: Exercise) -> dict[str, Callable[..., Any]]:
 import base_model  # noqa: E402  (the folder above has to be on the path first)
 import bases as bases  # noqa: E402
 import did_not_reproduce  # noqa: E402
+import dyval as dyval  # noqa: E402
 import fine_tuning_to_grpo  # noqa: E402
 import measuring_influence as measuring  # noqa: E402
 import own_data  # noqa: E402
@@ -346,6 +347,11 @@ def nearest(curve: list[tuple[float, float]], at: float) -> float:
 
 def from_start(gain: Callable[..., float]) -> Callable[..., float]:
     return lambda first, second, at: gain(first, at) - gain(second, at)
+
+
+def visits_again(parents: dict[str, tuple[str, ...]], target: str) -> set[str]:
+    """Right, and follows every way to a quantity anew."""
+    return {target}.union(*(visits_again(parents, parent) for parent in parents[target]))
 
 
 def lucky(reduce: str = "mean", sign: int = 1, keys: tuple[str, ...] = ("arm", "stage", "split"),

@@ -23,6 +23,7 @@ from bi.course import (
     reweighting,
     saturation,
     sizes,
+    trees,
 )
 from bi.course.exercise import Attempt, Exercise, Verdict, Wrong
 
@@ -39,6 +40,7 @@ EXERCISES: tuple[Exercise, ...] = (
     *outcomes.EXERCISES,
     *many_arms.EXERCISES,
     *sizes.EXERCISES,
+    *trees.EXERCISES,
     *reweighting.EXERCISES,
     *saturation.EXERCISES,
     *certainty.EXERCISES,

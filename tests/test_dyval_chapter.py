@@ -1,0 +1,89 @@
+"""The chapter on arithmetic trees: its claim is decided by its own tables, and what is not measured says so."""
+
+import pandas as pd
+import pytest
+from book_cases import base_card, invent_results, sweep_tables
+
+from bi.chapter import UNMEASURED, read_table, table_path
+from bi.dyval_chapter import dyval_facts, level_rows, ready_rows, result_rows, shape_text, tree_rows
+from bi.evaluation.claims import CLAIMS, judge_claims
+from bi.evaluation.findings import HOLDS, IN_PART, OPEN, OPPOSITE
+from bi.recipes import CPU_DYVAL
+from bi.sweep_plans import get_plan
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    results = invent_results(tmp_path_factory.mktemp("dyval"))
+    return {name: read_table(results, f"dyval/{name}") for name in ("summary", "influence")}
+
+
+def moved(summary, low, high, split):
+    """``summary`` with another interval of the extra gain on ``split``."""
+    found = summary.copy()
+    where = ((found["arm"] == "bridge") & (found["versus"] == "vanilla") & (found["stage"] == "gain")
+             & (found["split"] == split) & (found["metric"] == "accuracy"))
+    assert where.sum() == 1
+    found.loc[where, ["value", "low", "high"]] = [(low + high) / 2, low, high]
+    return found
+
+
+def finding(summary):
+    return judge_claims(lambda name: summary if name == "dyval/summary" else None)["dyval"]
+
+
+def test_the_claim_needs_both_kinds_of_trees_and_reads_no_other_task(tables):
+    up = moved(moved(tables["summary"], 0.1, 0.2, "id"), 0.05, 0.1, "ood")
+    assert finding(up).verdict == HOLDS
+    assert finding(up).seen == ("few redundant premises: +15.0 points (95% interval +10.0 to +20.0); "
+                                "many redundant premises: +7.5 points (95% interval +5.0 to +10.0)")
+    assert finding(moved(up, -0.1, 0.1, "ood")).verdict == IN_PART
+    assert finding(moved(moved(up, -0.2, -0.1, "id"), -0.2, -0.1, "ood")).verdict == OPPOSITE
+    assert judge_claims(lambda name: tables["summary"] if name == "summary" else None)["dyval"].verdict == OPEN
+    assert next(claim.page for claim in CLAIMS if claim.key == "dyval") == "dyval"
+
+
+def test_facts_say_start_gain_and_end_or_that_nothing_was_measured(tables):
+    facts = dyval_facts(moved(tables["summary"], 0.1, 0.2, "id"))
+    assert facts["gain_id"] == "+15.0 points (95% interval +10.0 to +20.0)" and "vanilla, bridge" in facts["measured"]
+    assert "bootstrap" in facts["method"]
+    nothing = dyval_facts(None)
+    assert set(nothing) == set(facts) and "GRID=dyval" in nothing.pop("measured")
+    assert set(nothing.values()) == {UNMEASURED}
+    assert result_rows(None).empty and ready_rows(None).empty
+
+
+def test_rows_are_those_of_the_table(tables):
+    rows = result_rows(moved(tables["summary"], 0.1, 0.2, "id")).set_index(["arm", "redundant premises"])
+    assert len(rows) == 4 and list(rows) == ["after SFT", "after RL", "gain (points)"]
+    summary = tables["summary"]
+    wanted = summary[(summary["arm"] == "vanilla") & (summary["stage"] == "rl") & (summary["split"] == "ood")
+                     & (summary["metric"] == "accuracy") & (summary["versus"].isna())]["value"].item()
+    assert rows.loc[("vanilla", "many redundant premises"), "after RL"] == f"{100 * wanted:.1f}"
+    assert ready_rows(tables["influence"])["arm"].tolist() == ["vanilla", "bridge"]
+
+
+def test_levels_of_the_base_come_from_its_card(tmp_path):
+    card = base_card("n_levels", (2, 3, 4))
+    card["accuracy"].loc[card["accuracy"]["n_levels"] == 4, "value"] = 0.125
+    rows = level_rows(card["accuracy"])
+    assert rows.index.tolist() == [2, 3, 4] and rows.loc[4, "right answer"] == "12.5"
+    assert table_path("results/cpu", "dyval/summary").as_posix() == "results/cpu/dyval/summary.csv"
+
+
+def test_the_choice_of_the_shape_is_told_from_its_tables():
+    plan = get_plan("dyval")
+    found = sweep_tables(plan)
+    found["anatomy"].loc[found["anatomy"]["kind"] == "order", "share_of_errors"] = 0.1
+    text = shape_text(plan, found)
+    assert text.startswith("Chosen: two operands.") and "vanilla solves 40 and bridge 40 per cent of 200" in text
+    assert "three fifths is met" in text and "25 look-ups and 10 order; that each has a fifth is not met" in text
+    assert "SWEEP=dyval" in shape_text(plan, found | {"metrics": None}) and level_rows(None).empty
+
+
+def test_trees_are_counted_split_by_split():
+    rows = tree_rows(CPU_DYVAL.task, 30).astype(float)
+    assert (rows["lines of an answer"] >= rows["of these numbers that are stated"] + rows["operations"] - 0.11).all()
+    useless = rows["premises that are of no use"]
+    assert useless.iloc[-1] >= 7 and (useless.iloc[:-1] <= 3).all()
+    assert isinstance(rows, pd.DataFrame) and rows.loc["SFT", "operations"] < rows.loc["RL", "operations"]
