@@ -48,7 +48,7 @@ def course_text(accuracy: pd.DataFrame | None) -> str:
     for base in dict.fromkeys(accuracy["base"]):
         start, end = (estimate_of(rows_of(extra(accuracy, stage), base=base, split="id").iloc[0])
                       for stage in ("sft", "rl"))
-        places = {"supported": "higher", "contradicted": "lower", "undecided": "level"}
+        places = {"supported": "higher", "contradicted": "lower", "undecided": "at a level that cannot be told apart"}
         sentences.append(f"From {base} bridge starts {places[start.verdict()]} ({start.points()}) and ends "
                          f"{places[end.verdict()]} ({end.points()}).")
     return " ".join(sentences)

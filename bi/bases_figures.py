@@ -15,7 +15,7 @@ __all__ = ["effect_map", "gain_by_start", "save"]
 
 COLUMNS = ("base", "than", "arm", "versus", "stage", "size", "value", "low", "high", "n", "method")
 BASE_MARKERS = "osD^v"
-SIGNS = {"supported": "", "contradicted": "\nless", "undecided": "\nopen"}
+SIGNS = {"supported": "", "contradicted": "\nless", "undecided": "\nundecided"}
 
 
 def effect_map(table: pd.DataFrame, ax: Axes | None = None, *, stage: str = "gain") -> Axes:

@@ -58,7 +58,7 @@ def against_plain(lines: pd.DataFrame | None, arm: str = "bridge") -> pd.DataFra
     shown, common = [], common_kinds(lines)
     if not len(common):
         return pd.DataFrame()
-    names = {"supported": "less sure", "contradicted": "surer", "undecided": "open"}
+    names = {"supported": "less sure", "contradicted": "surer", "undecided": "undecided"}
     part = rows_of(common, arm=arm, metric="entropy")
     for kind in ordered(part["kind"], ORDER):
         row = {"tokens": kind}
@@ -79,7 +79,7 @@ def fate_rows(lines: pd.DataFrame | None) -> pd.DataFrame:
     found, common = fates(lines), common_kinds(lines)
     kept = set(zip(common["arm"], common["kind"], strict=True))
     found = found[[(arm, kind) in kept for arm, kind in zip(found["arm"], found["kind"], strict=True)]]
-    words = {"supported": "more often", "contradicted": "less often", "undecided": "open"}
+    words = {"supported": "more often", "contradicted": "less often", "undecided": "undecided"}
     changes = rows_of(common, stage=CHANGE, metric="right").set_index(["arm", "kind"])
     told = [words[sided(*changes.loc[key, ["low", "high"]])] if key in changes.index else ""
             for key in zip(found["arm"], found["kind"], strict=True)]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from scipy.stats import spearmanr
 
 from bi.chapter import UNMEASURED
 from bi.evaluation.ablation import holds_after_correction
@@ -56,6 +57,23 @@ def ablation_facts(ablation: pd.DataFrame | None) -> dict[str, Any]:
         counted = found[found["problems"] == SPLITS["id"]]["verdict"].value_counts()
         facts["verdict_arms"] = (f"On problems of the training size, {counted.get('more', 0)} of {counted.sum()} arms "
                                  f"gain more than vanilla after correction, and {counted.get('less', 0)} gain less.")
+    return facts
+
+
+def order_facts(influence: pd.DataFrame, summary: pd.DataFrame) -> dict[str, str]:
+    """Whether arms with more influence before RL gain more: rank correlations over arms (Spearman), as texts.
+
+    ``rank_id``: of the mean influence on problems of the training size with the gain there; ``rank_train``: of that on
+    the training prompts. With fewer than three arms there is no order to speak of.
+    """
+    gains = rows_of(summary, stage="gain", split="id", versus="", metric="accuracy").set_index("arm")["value"]
+    facts = {}
+    for target in ("id", "train"):
+        means = rows_of(influence, target=target, metric="mean_accuracy").groupby("arm")["value"].mean()
+        shared = means.index.intersection(gains.index)
+        found = spearmanr(means[shared], gains[shared]) if len(shared) > 2 else None
+        facts[f"rank_{target}"] = UNMEASURED if found is None else (
+            f"{found.statistic:+.2f}".replace("-", "\N{MINUS SIGN}") + f" (p = {found.pvalue:.3f})")
     return facts
 
 
@@ -119,9 +137,20 @@ def line_facts(lines: pd.DataFrame | None) -> dict[str, Any]:
     """How many kinds of bridge's lines RL amplifies, prunes and keeps, in words, and the method of the intervals."""
     found = fates(lines)
     if found.empty:
-        return {"fates": "Not measured yet: the tables hold no counts of lines.", "lines_method": UNMEASURED}
+        return {"fates": "Not measured yet: the tables hold no counts of lines.", "lines_method": UNMEASURED,
+                "reflections_right": UNMEASURED}
     bridge = found[(found["arm"] == "bridge") & (found["kind"] != "all")]
     parts = [f"{name} " + (", ".join(bridge.loc[bridge["fate"] == name, "kind"]) or "nothing")
              for name in ("amplified", "pruned", "kept")]
     assert lines is not None
-    return {"fates": f"In bridge, {'; '.join(parts)}.", "lines_method": str(lines["method"].iloc[0])}
+    return {"fates": f"In bridge, {'; '.join(parts)}.", "lines_method": str(lines["method"].iloc[0]),
+            "reflections_right": _right_text(lines)}
+
+
+def _right_text(lines: pd.DataFrame) -> str:
+    """How many of bridge's lines with a behaviour are right, before and after RL, in words."""
+    rows = rows_of(lines, arm="bridge", split="id", metric="right").set_index(["kind", "stage"])["value"]
+    parts = [f"of its lines of the kind {kind}, {100 * rows[kind, 'sft']:.0f} per cent are right after SFT and "
+             f"{100 * rows[kind, 'rl']:.0f} after RL" for kind in ("reflection", "analysis", "subgoal")
+             if {(kind, "sft"), (kind, "rl")} <= set(rows.index)]
+    return f"In bridge, {'; '.join(parts)}." if parts else UNMEASURED

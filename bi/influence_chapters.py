@@ -99,6 +99,7 @@ def step_facts(steps: pd.DataFrame, contrasts: pd.DataFrame, prompts: pd.DataFra
     wide = steps[steps["gain"] == largest]
     norms = wide[wide["optimiser"] == "adam"].groupby("set")["step_norm"].mean()
     facts |= {"below": int((wide["gap_importance"] < 0).sum()), "n_wide": len(wide),
+              "wide_zero": int(((wide["gap_importance_low"] <= 0) & (wide["gap_importance_high"] >= 0)).sum()),
               "gap_wide": f"{100 * wide['gap_importance'].mean():+.1f}".replace("-", "\u2212"),
               "norms": float(norms["high"] / norms["low"]), "effective": wide["effective"].mean(),
               "same": 100 * wide["same"].mean(),

@@ -80,8 +80,9 @@ def profile_rows(profiles: pd.DataFrame | None, metric: str = "influence") -> pd
         row = {"step": step, "arms": f"{arm} over {versus}", "problems": SPLITS[str(split)]}
         for how, words in (("own", "own accuracies"), ("equal", "equal accuracies")):
             held = rows_of(part, how=how).iloc[0].to_dict()
-            row[words] = (f"{times(held['first'], held['second'])}; difference {points(held['value'], sign=True)} "
-                          f"({points(held['low'], sign=True)} to {points(held['high'], sign=True)})")
+            row[f"ratio, {words}"] = times(held["first"], held["second"]) if held["second"] > 0 else "none"
+            row[f"difference, {words}"] = (f"{points(held['value'], sign=True)} ({points(held['low'], sign=True)} to "
+                                           f"{points(held['high'], sign=True)})")
         shown.append(row)
     return pd.DataFrame(shown)
 

@@ -67,7 +67,7 @@ def test_readiness_tells_arms_of_one_accuracy_apart():
     assert facts["accuracy_vanilla"] == facts["accuracy_bridge"] == 0.5 and facts["accuracy_gap"] == "0.0 points"
     assert (facts["coefficient_bridge"], facts["coefficient_vanilla"]) == (0.5, 0.0)
     assert (facts["never_vanilla"], facts["always_vanilla"], facts["mixed_bridge"]) == (0.5, 0.5, 1.0)
-    assert facts["verdict_coefficient"] == "supported" and facts["coefficient_times"] == "no multiple of"
+    assert facts["verdict_coefficient"] == "supported" and facts["coefficient_times"] == "no ratio to"
 
 
 def test_figures_show_every_arm_and_the_arch_is_fitted():

@@ -65,7 +65,7 @@ def test_seeds_are_compared_one_by_one(first: list[float], larger: int, word: st
 
 def test_a_ratio_is_said_only_where_it_means_something() -> None:
     assert compare_seeds(seeds_table([3, 3], [1, 2]), "a", "b", target="id").times() == "2.0 times"
-    assert compare_seeds(seeds_table([3, 3], [-1, 1]), "a", "b", target="id").times() == "no multiple of"
+    assert compare_seeds(seeds_table([3, 3], [-1, 1]), "a", "b", target="id").times() == "no ratio to"
 
 
 def test_arms_with_different_seeds_are_not_compared() -> None:

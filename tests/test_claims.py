@@ -7,11 +7,22 @@ import pytest
 from book_cases import line_counts
 
 from bi import evidence_figures as figures
+from bi.chapter import UNMEASURED
 from bi.evaluation.claims import CLAIMS, judge_claims
 from bi.evaluation.findings import HOLDS, IN_PART, NOT_RUN, OPEN, OPPOSITE, UNSEEN, combined
 from bi.evaluation.lines import line_table
 from bi.evaluation.passes import JUDGED, count_passes, passes_table
-from bi.evidence_chapters import ablation_facts, claim_facts, differences, drawing, fates, line_facts, pass_rows
+from bi.evidence_chapters import (
+    _right_text,
+    ablation_facts,
+    claim_facts,
+    differences,
+    drawing,
+    fates,
+    line_facts,
+    order_facts,
+    pass_rows,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -248,3 +259,36 @@ def test_fates_are_told_by_kind_and_missing_counts_in_words():
     assert set(found["fate"]) <= {"amplified", "pruned", "kept"} and "answer" not in set(found["kind"])
     assert line_facts(LINES)["fates"].startswith("In bridge, amplified ")
     assert "Not measured yet" in line_facts(None)["fates"] and fates(None).empty
+
+
+def test_the_step_test_with_few_checkpoints_is_a_first_look():
+    def contrasts(seeds, low):
+        return pd.DataFrame([{"optimiser": name, "gain": 0.04, "how": "fresh", "value": 0.03, "low": low, "high": 0.05,
+                              "n": 40, "arm": "bridge", "seed": seed} for name in ("sgd", "adam") for seed in seeds])
+
+    few = finding("causal", influence_step_contrasts=contrasts([0], 0.01))
+    assert few.verdict == IN_PART and few.seen.endswith("; fewer than three checkpoints")
+    assert finding("causal", influence_step_contrasts=contrasts([0, 1, 2], 0.01)).verdict == HOLDS
+    assert finding("causal", influence_step_contrasts=contrasts([0], -0.01)).verdict == UNSEEN
+
+
+def test_the_order_of_influences_is_compared_with_that_of_gains():
+    summary = pd.DataFrame([{"arm": arm, "stage": "gain", "split": "id", "versus": "", "metric": "accuracy",
+                             "value": value} for arm, value in (("a", 0.1), ("b", 0.2), ("c", 0.3))])
+    influence = pd.DataFrame([{"arm": arm, "seed": seed, "target": target, "metric": "mean_accuracy",
+                               "value": sign * level + 0.1 * seed}
+                              for arm, level in (("a", 1.0), ("b", 2.0), ("c", 3.0)) for seed in (0, 1)
+                              for target, sign in (("id", 1), ("train", -1))])
+    facts = order_facts(influence, summary)
+    assert facts["rank_id"].startswith("+1.00 (p = ") and facts["rank_train"].startswith("\N{MINUS SIGN}1.00 (p = ")
+    assert set(order_facts(influence[influence["arm"] != "c"], summary).values()) == {UNMEASURED}
+
+
+def test_right_lines_are_told_kind_by_kind():
+    rows = [{"arm": "bridge", "stage": stage, "split": "id", "kind": kind, "metric": "right", "value": value}
+            for kind, levels in (("reflection", (0.03, 0.05)), ("subgoal", (0.5, 0.7)))
+            for stage, value in zip(("sft", "rl"), levels, strict=True)]
+    text = _right_text(pd.DataFrame(rows))
+    assert text == ("In bridge, of its lines of the kind reflection, 3 per cent are right after SFT and 5 after RL; of its "
+                    "lines of the kind subgoal, 50 per cent are right after SFT and 70 after RL.")
+    assert _right_text(pd.DataFrame(rows).assign(arm="vanilla")) == UNMEASURED

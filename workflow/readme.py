@@ -16,7 +16,8 @@ from bi.evaluation.verdicts import Estimate, find
 from bi.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
-LISTED = {"These claims were tested, and the results do not support them": (UNSEEN, OPPOSITE),
+LISTED = {"Of these claims the opposite was seen": (OPPOSITE,),
+          "These were tested, and the results do not support them": (UNSEEN,),
           "These are supported in part": (IN_PART,), "These have not been measured yet": (OPEN,)}
 """What the README lists of the claims, and by which verdicts."""
 VERBS = {"supported": "holds here", "contradicted": "is contradicted here", "undecided": "is undecided here"}

@@ -121,7 +121,7 @@ def _between(first: tuple[np.ndarray, ...], second: tuple[np.ndarray, ...]) -> f
 
 
 def holds_after_correction(row: pd.Series) -> str:
-    """``more``, ``less`` or ``open``: what the corrected p-value of a row allows to say at the level of .05."""
+    """``more``, ``less`` or ``undecided``: what the corrected p-value of a row allows to say at the level of .05."""
     if not row["p_holm"] < 0.05:
-        return "open"
+        return "undecided"
     return "more" if row["value"] > 0 else "less"

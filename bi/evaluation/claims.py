@@ -96,7 +96,7 @@ def _each_behavior(ablation: pd.DataFrame) -> Finding | None:
         return None
     words = {arm: holds_after_correction(rows.loc[arm]) for arm in arms}
     seen = "; ".join(f"{arm} alone {estimate_of(rows.loc[arm]).points()}" for arm in arms)
-    names: dict[str, Verdict] = {"more": "supported", "less": "contradicted", "open": "undecided"}
+    names: dict[str, Verdict] = {"more": "supported", "less": "contradicted", "undecided": "undecided"}
     return Finding(f"{seen}; p-values corrected for all arms", combined(names[word] for word in words.values()))
 
 
@@ -207,7 +207,10 @@ def _step_test(contrasts: pd.DataFrame) -> Finding | None:
     seen = "; ".join(f"one step of {row['optimiser']}: "
                      f"{Estimate(row['value'], row['low'], row['high'], row['n'], '95% percentile').points()}"
                      for _, row in last.iterrows())
-    return Finding(seen, combined(sided(row["low"], row["high"]) for _, row in last.iterrows()))
+    few = last[["arm", "seed"]].drop_duplicates().shape[0] < 3
+    verdicts: list[Verdict] = [sided(row["low"], row["high"]) for _, row in last.iterrows()]
+    return Finding(f"{seen}; fewer than three checkpoints" if few else seen,
+                   combined([*verdicts, "undecided"] if few else verdicts))
 
 
 def _nothing(*_: pd.DataFrame) -> Finding | None:

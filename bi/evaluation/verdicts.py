@@ -64,8 +64,8 @@ def rows_of(table: pd.DataFrame, **cell: object) -> pd.DataFrame:
 
 
 def times(first: float, second: float) -> str:
-    """The ratio of two means in words, ``2.1 times``; ``no multiple of`` where the second is not positive."""
-    return f"{first / second:.1f} times" if second > 0 else "no multiple of"
+    """The ratio of two means in words, ``2.1 times``; ``no ratio to`` where the second is not positive."""
+    return f"{first / second:.1f} times" if second > 0 else "no ratio to"
 
 
 def _signed(share: float) -> str:
