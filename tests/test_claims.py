@@ -289,6 +289,6 @@ def test_right_lines_are_told_kind_by_kind():
             for kind, levels in (("reflection", (0.03, 0.05)), ("subgoal", (0.5, 0.7)))
             for stage, value in zip(("sft", "rl"), levels, strict=True)]
     text = _right_text(pd.DataFrame(rows))
-    assert text == ("In bridge, of its lines of the kind reflection, 3 per cent are right after SFT and 5 after RL; of its "
-                    "lines of the kind subgoal, 50 per cent are right after SFT and 70 after RL.")
+    assert text == ("In bridge, of its lines of the kind reflection, 3 per cent are right after SFT and 5 after RL; "
+                    "of its lines of the kind subgoal, 50 per cent are right after SFT and 70 after RL.")
     assert _right_text(pd.DataFrame(rows).assign(arm="vanilla")) == UNMEASURED
