@@ -138,7 +138,7 @@ def build_problem(
     values: dict[str, Value] = {}
     quantities = []
     facts = {name: parents_and_operations(formula) for name, formula in formulas.items()}
-    for name in _depth_first(facts, (*premises, target)):
+    for name in _depth_first({name: parents for name, (parents, _) in facts.items()}, (*premises, target)):
         try:
             values[name] = evaluate(formulas[name], values, modulus)
         except ValueError as error:
@@ -161,28 +161,31 @@ def _quantity(
     return made
 
 
-def _depth_first(facts: Mapping[str, tuple[tuple[str, ...], int]], roots: Iterable[str]) -> list[str]:
-    """Names in an order in which parents precede children; ``facts`` has the former by name."""
+def _depth_first(parents: Mapping[str, Sequence[str]], roots: Iterable[str]) -> list[str]:
+    """``roots`` and all that they rest on, in an order in which ``parents`` precede children.
+
+    Raises ``ValueError`` for a cycle or a name without parents, not even none.
+    """
     order: dict[str, None] = {}
-    opened: set[str] = set()  # names that have been looked at
+    opened: set[str] = set()  # names that wait for parents
     stack = list(roots)[::-1]
     while stack:
         name = stack[-1]
         if name in order:
             stack.pop()
             continue
-        seen = name in opened
-        if not seen:
-            if name not in facts:
-                raise ValueError(f"the quantity {name!r} has no formula; state it or define it by the structure")
-            opened.add(name)
-        waiting = [parent for parent in facts[name][0] if parent not in order]
-        if not waiting:
+        if name not in parents:
+            raise ValueError(f"the quantity {name!r} has no formula; state it or define it by the structure")
+        height = len(stack)
+        for parent in reversed(parents[name]):
+            if parent not in order:
+                stack.append(parent)
+        if len(stack) == height:
             order[stack.pop()] = None
-        elif seen:
+        elif name in opened:
             raise ValueError(f"the quantity {name!r} depends on itself; a problem must be acyclic")
         else:
-            stack.extend(reversed(waiting))
+            opened.add(name)
     return list(order)
 
 
