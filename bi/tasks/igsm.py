@@ -13,14 +13,14 @@ from __future__ import annotations
 import heapq
 import random
 from bisect import bisect
-from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Container, Mapping, Sequence
 
 from bi.streams import below, between, sample, shuffle
-from bi.tasks.expression import Expr, Num, Op, Ref
+from bi.tasks.expression import Ref
 from bi.tasks.facts import dead_operations
 from bi.tasks.igsm_config import IGSMConfig
-from bi.tasks.problem import Problem, build_problem, rename
+from bi.tasks.plans import Plan, Shape, operations, value, write
+from bi.tasks.problem import Problem, depth_first, made_quantity, rename
 from bi.tasks.structure import Structure, draw_structure
 
 _ATTEMPTS = 2000
@@ -31,11 +31,11 @@ def generate(config: IGSMConfig, rng: random.Random) -> Problem:
     n_ops = _draw_ops(config, rng)
     for _ in range(_ATTEMPTS):
         structure = draw_structure(config, n_ops, rng)
-        formulas = _draw_needed(structure, config, n_ops, rng)
-        if formulas is None:
+        plans = _draw_needed(structure, config, n_ops, rng)
+        if plans is None:
             continue
-        problem = _complete(structure, formulas, config, rng)
-        if _refused(problem, config, rng):
+        problem = _complete(structure, plans, config, rng)
+        if problem is None:
             n_ops = _draw_ops(config, rng) if config.redraw_ops else n_ops
             continue
         return compact(problem, config.names, rng) if config.compact else problem
@@ -50,15 +50,6 @@ def _draw_ops(config: IGSMConfig, rng: random.Random) -> int:
     return min(n_ops, between(rng, config.min_ops, config.max_ops)) if config.skewed else n_ops
 
 
-def _refused(problem: Problem, config: IGSMConfig, rng: random.Random) -> bool:
-    """Whether the finished problem must be drawn again: its answer is too large, zero and unlucky, or partly dead."""
-    if config.modulus is None and abs(problem.answer) >= config.answer_bound:
-        return True
-    if config.drop_zero and problem.answer == 0 and rng.random() < config.drop_zero:
-        return True
-    return config.no_dead_operations and dead_operations(problem) > 0
-
-
 def compact(problem: Problem, names: int, rng: random.Random) -> Problem:
     """The problem with quantities named ``0 .. names - 1`` (drawn at random) and every definition stated, shuffled."""
     drawn = sample(rng, range(names), len(problem.quantities))
@@ -70,12 +61,8 @@ def compact(problem: Problem, names: int, rng: random.Random) -> Problem:
 
 # --- formulas --------------------------------------------------------------------------------------------------------
 
-Shape: TypeAlias = tuple[str, str, int]
-"""How a formula is built over its operands: the operation with a constant (``*``, ``+`` or none), the one that joins
-the operands, and the constant. Half of all attempts fail, so expressions are written only when one has not."""
 
-
-def _draw_needed(structure: Structure, config: IGSMConfig, n_ops: int, rng: random.Random) -> dict[str, Expr] | None:
+def _draw_needed(structure: Structure, config: IGSMConfig, n_ops: int, rng: random.Random) -> dict[str, Plan] | None:
     """Formulas of a target (the first key) and all its ancestors with exactly ``n_ops`` operations, or ``None``.
 
     Works backwards from the target: the pending quantity that stands last gets its formula next. What the pending ones
@@ -89,23 +76,20 @@ def _draw_needed(structure: Structure, config: IGSMConfig, n_ops: int, rng: rand
     known = dict.fromkeys(pending)
     queue = [-structure.place[name] for name in pending]
     heapq.heapify(queue)
-    drawn: dict[str, tuple[Mapping[str, None], Shape] | None] = {target: None}
+    drawn: dict[str, Plan] = {}
     while queue:
         name = structure.order[-heapq.heappop(queue)]
         if name in structure.totals:
-            drawn[name] = None
+            drawn[name] = structure.totals[name]
             continue
         found = _draw_formula(name, structure, config, known, slack, not queue, rng)
         if found is None:
             return None
-        parents, shape, added, slack = found
-        drawn[name] = parents, shape
+        drawn[name], added, slack = found
         for new in added:
             known[new] = None
             heapq.heappush(queue, -structure.place[new])
-    if slack:
-        return None
-    return {name: _write(*plan) if plan else structure.totals[name].formula() for name, plan in drawn.items()}
+    return None if slack else drawn
 
 
 def _draw_target(structure: Structure, config: IGSMConfig, n_ops: int, rng: random.Random) -> str:
@@ -125,7 +109,7 @@ def _draw_formula(
     slack: int,
     last: bool,
     rng: random.Random,
-) -> tuple[Mapping[str, None], Shape, Mapping[str, None], int] | None:
+) -> tuple[Plan, Mapping[str, None], int] | None:
     """A formula for ``name`` that fits into ``slack``, the quantities that it makes needed, and the slack left.
 
     The last pending quantity may not end the chain while budget is left; ``None`` when it has to.
@@ -146,8 +130,8 @@ def _draw_formula(
                 added[parent] = None
         if left < 0 or (last and left > 0 and not _can_go_on(added, structure)):
             continue
-        return parents, shape, added, left
-    return None if last and slack > 0 else ({}, _draw_shape(0, config, rng), {}, slack)
+        return (tuple(parents), shape), added, left
+    return None if last and slack > 0 else (((), _draw_shape(0, config, rng)), {}, slack)
 
 
 def _can_go_on(added: Mapping[str, None], structure: Structure) -> bool:
@@ -197,32 +181,44 @@ def _draw_shape(operands: int, config: IGSMConfig, rng: random.Random) -> Shape:
     return "", inner, 0
 
 
-def _write(parents: Iterable[str], shape: Shape) -> Expr:
-    """The formula of that ``shape`` over ``parents``."""
-    outer, inner, constant = shape
-    refs = tuple([Ref(parent) for parent in parents])
-    if not refs:
-        return Num(constant)
-    core = refs[0] if len(refs) == 1 else Op(inner, refs)
-    return Op(outer, (Num(constant), core)) if outer else core
-
-
 # --- redundant premises, order of the question ------------------------------------------------------------------------
 
 
-def _complete(structure: Structure, formulas: dict[str, Expr], config: IGSMConfig, rng: random.Random) -> Problem:
-    """Add redundant instance premises, shuffle the question, and freeze the problem."""
-    target = next(iter(formulas))
-    spare = [name for name in structure.order if name not in formulas and name not in structure.totals]
+def _complete(structure: Structure, plans: dict[str, Plan], config: IGSMConfig, rng: random.Random) -> Problem | None:
+    """Add redundant instance premises, shuffle the question, and freeze the problem; ``None`` if it is refused."""
+    target = next(iter(plans))
+    spare = [name for name in structure.order if name not in plans and name not in structure.totals]
     wanted = between(rng, *config.redundant)
     if config.redundant_share < 1 and rng.random() >= config.redundant_share:
         wanted = 0
     chosen = sorted(sample(rng, spare, min(wanted, len(spare))), key=structure.place.__getitem__)
     for name in chosen:
         place = structure.place[name]
-        earlier = [other for other in formulas if structure.place[other] < place]
+        earlier = [other for other in plans if structure.place[other] < place]
         parents = _draw_parents(earlier, (), structure, config, 1, False, rng)
-        formulas[name] = _write(parents, _draw_shape(len(parents), config, rng))
-    premises = [name for name in formulas if name not in structure.totals]
+        plans[name] = tuple(parents), _draw_shape(len(parents), config, rng)
+    premises = [name for name in plans if name not in structure.totals]
     shuffle(rng, premises)
-    return build_problem("igsm", formulas, premises, target, config.modulus)
+    return _freeze(plans, premises, target, config, rng)
+
+
+def _freeze(
+    plans: Mapping[str, Plan], premises: Sequence[str], target: str, config: IGSMConfig, rng: random.Random
+) -> Problem | None:
+    """What :func:`bi.tasks.problem.build_problem` makes of the expressions, which are only written if the problem need
+    not be drawn again: ``None`` if its answer is too large, zero and unlucky, or the problem partly dead."""
+    values: dict[str, int] = {}
+    for name in depth_first({name: parents for name, (parents, _) in plans.items()}, (*premises, target)):
+        values[name] = value(plans[name], values, config.modulus)
+    if config.modulus is None and abs(values[target]) >= config.answer_bound:
+        return None
+    if config.drop_zero and values[target] == 0 and rng.random() < config.drop_zero:
+        return None
+    refs, stated = {name: Ref(name) for name in values}, frozenset(premises)
+    quantities = [
+        made_quantity(name, write(plans[name], refs), values[name], name in stated, plans[name][0],
+                      operations(plans[name]))
+        for name in values
+    ]
+    problem = Problem("igsm", tuple(quantities), tuple(premises), target, config.modulus)
+    return None if config.no_dead_operations and dead_operations(problem) > 0 else problem

@@ -138,16 +138,16 @@ def build_problem(
     values: dict[str, Value] = {}
     quantities = []
     facts = {name: parents_and_operations(formula) for name, formula in formulas.items()}
-    for name in _depth_first({name: parents for name, (parents, _) in facts.items()}, (*premises, target)):
+    for name in depth_first({name: parents for name, (parents, _) in facts.items()}, (*premises, target)):
         try:
             values[name] = evaluate(formulas[name], values, modulus)
         except ValueError as error:
             raise ValueError(f"the quantity {name!r} has no value: {error}") from None
-        quantities.append(_quantity(name, formulas[name], values[name], name in stated, *facts[name]))
+        quantities.append(made_quantity(name, formulas[name], values[name], name in stated, *facts[name]))
     return Problem(task, tuple(quantities), tuple(premises), target, modulus)
 
 
-def _quantity(
+def made_quantity(
     name: str, formula: Expr, value: Value, stated: bool, parents: tuple[str, ...], operations: int
 ) -> Quantity:
     """``Quantity(name, formula, value, stated)`` where what follows from the formula is known already."""
@@ -161,7 +161,7 @@ def _quantity(
     return made
 
 
-def _depth_first(parents: Mapping[str, Sequence[str]], roots: Iterable[str]) -> list[str]:
+def depth_first(parents: Mapping[str, Sequence[str]], roots: Iterable[str]) -> list[str]:
     """``roots`` and all that they rest on, in an order in which ``parents`` precede children.
 
     Raises ``ValueError`` for a cycle or a name without parents, not even none.

@@ -11,35 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import mul
-from typing import NamedTuple
 
 from bi.streams import below, between, sample, shuffle
-from bi.tasks.expression import Expr, Op, Ref
+from bi.tasks.expression import Expr, Ref
 from bi.tasks.igsm_config import IGSMConfig
+from bi.tasks.plans import SUM, SUM_OF_PRODUCTS, Plan, operations, write
 from bi.tasks.vocabulary import WORLDS
-
-
-class Total(NamedTuple):
-    """A category total before it is written as an expression.
-
-    ``direct``: the sum of ``parents``; otherwise they come in pairs (items, their own count) whose products are added.
-    """
-
-    parents: tuple[str, ...]
-    direct: bool
-
-    @property
-    def operations(self) -> int:
-        """Operations of the formula by iGSM's count (a total of one item is an assignment and counts as one)."""
-        return max(1, len(self.parents) - 1)
-
-    def formula(self) -> Expr:
-        """The sum, or the sum of products, as an expression."""
-        refs = [Ref(name) for name in self.parents]
-        terms: list[Expr] = list(refs)
-        if not self.direct:
-            terms = [Op("*", pair) for pair in zip(refs[::2], refs[1::2], strict=True)]
-        return terms[0] if len(terms) == 1 else Op("+", tuple(terms))
 
 
 @dataclass(frozen=True)
@@ -47,17 +24,17 @@ class Structure:
     """Quantities in an order in which definitions may only look back.
 
     ``totals`` are the abstract ones, whose formula follows from the edges; ``place`` is the index of a name in
-    ``order``. Most totals are never needed, so their expressions are built when they are.
+    ``order``.
     """
 
     order: tuple[str, ...]
-    totals: Mapping[str, Total]
+    totals: Mapping[str, Plan]
     place: Mapping[str, int]
 
     def cost(self, names: Iterable[str]) -> int:
         """The fewest operations that ``names`` take: an abstract quantity its own, a stated one at least one."""
         totals = self.totals
-        return sum([totals[name].operations if name in totals else 1 for name in names])
+        return sum([operations(totals[name]) if name in totals else 1 for name in names])
 
     def closure(self, name: str, known: Mapping[str, object], more: Mapping[str, object]) -> list[str]:
         """``name`` and, if it is abstract, all that its formula drags in, without what ``known`` or ``more`` holds."""
@@ -71,7 +48,7 @@ class Structure:
                 continue
             found[top] = None
             if top in self.totals:
-                stack.extend(self.totals[top].parents)
+                stack.extend(self.totals[top][0])
         return list(found)
 
 
@@ -126,8 +103,8 @@ def _order_quantities(
     shuffle(rng, order)
     totals = find_totals(edges, stated, categories, entities, config.abstract_depth)
     position = {name: float(index) for index, name in enumerate(order)}
-    for name, total in totals.items():  # totals come after the totals that they use: see find_totals
-        position[name] = max(map(position.__getitem__, total.parents)) + 1e-3
+    for name, (parents, _) in totals.items():  # totals come after the totals that they use: see find_totals
+        position[name] = max(map(position.__getitem__, parents)) + 1e-3
     ranked = tuple(sorted([*order, *sorted(totals)], key=position.__getitem__))  # totals of one position by name
     return Structure(ranked, totals, {name: index for index, name in enumerate(ranked)})
 
@@ -143,13 +120,13 @@ def find_totals(
     categories: Sequence[str],
     entities: Sequence[Sequence[str]],
     reach: int,
-) -> dict[str, Total]:
+) -> dict[str, Plan]:
     """The abstract quantities by name, the smallest owners first; ``stated`` are :func:`name_instances` of ``edges``.
 
     One layer down a total is the sum over the owner's items; further down it is the sum of (items x their own count).
     Totals that rest on an owner without items are left out.
     """
-    totals: dict[str, Total] = {}
+    totals: dict[str, Plan] = {}
     counts: dict[str, dict[str, str]] = {category: {} for category in categories}  # names of totals, by owner
     if not reach:
         return totals
@@ -159,12 +136,12 @@ def find_totals(
             if owner not in stated:
                 continue
             counts[direct][owner] = name = instance(owner, direct)
-            totals[name] = Total(stated[owner], True)
+            totals[name] = stated[owner], SUM
             for category in further:
                 own = [counts[category].get(item) for item in edges[owner]]
                 if None not in own:
                     counts[category][owner] = name = instance(owner, category)
-                    totals[name] = Total(tuple(chain.from_iterable(zip(stated[owner], own, strict=True))), False)
+                    totals[name] = tuple(chain.from_iterable(zip(stated[owner], own, strict=True))), SUM_OF_PRODUCTS
     return totals
 
 
@@ -173,4 +150,5 @@ def category_totals(
 ) -> dict[str, Expr]:
     """Formulas of :func:`find_totals`."""
     totals = find_totals(edges, name_instances(edges), categories, entities, reach)
-    return {name: total.formula() for name, total in totals.items()}
+    refs = {name: Ref(name) for name in chain(totals, *(parents for parents, _ in totals.values()))}
+    return {name: write(plan, refs) for name, plan in totals.items()}
