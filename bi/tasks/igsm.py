@@ -69,12 +69,11 @@ def _draw_needed(structure: Structure, config: IGSMConfig, n_ops: int, rng: rand
     cost at least is reserved, so the budget is met exactly; ``None`` when the earlier quantities run out.
     """
     target = _draw_target(structure, config, n_ops, rng)
-    pending = structure.closure(target, {}, {})
-    slack = n_ops - structure.cost(pending)
+    known, cost = structure.closure(target, (), ())
+    slack = n_ops - cost
     if slack < 0:
         return None
-    known = dict.fromkeys(pending)
-    queue = [-structure.place[name] for name in pending]
+    queue = [-structure.place[name] for name in known]
     heapq.heapify(queue)
     drawn: dict[str, Plan] = {}
     while queue:
@@ -122,9 +121,9 @@ def _draw_formula(
         left = slack - max(0, len(parents) - 2 + bool(shape[0]))  # one operation is reserved already
         for parent in parents:
             if parent in totals:
-                new = structure.closure(parent, known, added)
-                left -= structure.cost(new)
-                added.update(dict.fromkeys(new))
+                new, cost = structure.closure(parent, known, added)
+                left -= cost
+                added |= new
             elif parent not in known and parent not in added:  # the same for a stated one, without two calls
                 left -= 1
                 added[parent] = None

@@ -7,7 +7,7 @@ edge is an instance quantity. The category totals of an owner, the abstract quan
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import mul
@@ -31,25 +31,23 @@ class Structure:
     totals: Mapping[str, Plan]
     place: Mapping[str, int]
 
-    def cost(self, names: Iterable[str]) -> int:
-        """The fewest operations that ``names`` take: an abstract quantity its own, a stated one at least one."""
-        totals = self.totals
-        return sum([operations(totals[name]) if name in totals else 1 for name in names])
-
-    def closure(self, name: str, known: Mapping[str, object], more: Mapping[str, object]) -> list[str]:
-        """``name`` and, if it is abstract, all that its formula drags in, without what ``known`` or ``more`` holds."""
-        if name not in self.totals:
-            return [] if name in known or name in more else [name]
+    def closure(self, name: str, known: Container[str], more: Container[str]) -> tuple[dict[str, None], int]:
+        """``name`` and, if it is abstract, all that its formula drags in, without what ``known`` or ``more`` holds;
+        and the fewest operations that these take: an abstract quantity its own, a stated one at least one."""
         found: dict[str, None] = {}
-        stack = [name]
+        cost, stack = 0, [name]
         while stack:
             top = stack.pop()
             if top in found or top in known or top in more:
                 continue
             found[top] = None
-            if top in self.totals:
-                stack.extend(self.totals[top][0])
-        return list(found)
+            total = self.totals.get(top)
+            if total is None:
+                cost += 1
+            else:
+                cost += operations(total)
+                stack += total[0]
+        return found, cost
 
 
 def draw_structure(config: IGSMConfig, n_ops: int, rng: random.Random) -> Structure:
