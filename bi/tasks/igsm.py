@@ -118,7 +118,8 @@ def _draw_formula(
         parents = _draw_parents(earlier, known, structure, config, slack, last, rng)
         shape = _draw_shape(len(parents), config, rng)
         added: dict[str, None] = {}
-        left = slack - max(0, len(parents) - 2 + bool(shape[0]))  # one operation is reserved already
+        beyond = len(parents) - 2 + bool(shape[0])  # one operation is reserved already
+        left = slack - beyond if beyond > 0 else slack
         for parent in parents:
             if parent in totals:
                 new, cost = structure.closure(parent, known, added)
@@ -153,7 +154,7 @@ def _draw_parents(
         return parents
     steps = config.operand_steps[last]
     count = bisect(steps, rng.random() * steps[-1], 0, len(steps) - 1)  # the draw of rng.choices, without its checks
-    for _ in range(min(count, len(earlier))):
+    for _ in range(count if count < len(earlier) else len(earlier)):
         pool = earlier
         if config.reuse and rng.random() < config.reuse:
             pool = [name for name in earlier if name in known] or earlier

@@ -102,7 +102,11 @@ def _order_quantities(
     totals = find_totals(edges, stated, categories, entities, config.abstract_depth)
     position = {name: float(index) for index, name in enumerate(order)}
     for name, (parents, _) in totals.items():  # totals come after the totals that they use: see find_totals
-        position[name] = max(map(position.__getitem__, parents)) + 1e-3
+        latest = 0.0
+        for parent in parents:
+            if position[parent] > latest:
+                latest = position[parent]
+        position[name] = latest + 1e-3
     ranked = tuple(sorted([*order, *sorted(totals)], key=position.__getitem__))  # totals of one position by name
     return Structure(ranked, totals, {name: index for index, name in enumerate(ranked)})
 
