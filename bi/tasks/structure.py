@@ -75,13 +75,22 @@ def _most_edges(sizes: Sequence[int]) -> int:
 
 def _draw_edges(entities: list[list[str]], wanted: int, rng: random.Random) -> dict[str, list[str]]:
     """Items by owner, in vocabulary order; every owner holds at least one item, about ``wanted`` edges in all."""
-    lower_of = [(owner, lower) for upper, lower in zip(entities, entities[1:], strict=False) for owner in upper]
-    chosen = {owner: {lower[below(rng, len(lower))]} for owner, lower in lower_of}
-    rest = [(owner, item) for owner, lower in lower_of for item in lower if item not in chosen[owner]]
-    missing = max(0, wanted - len(chosen))
-    for owner, item in sample(rng, rest, min(missing, len(rest))):
-        chosen[owner].add(item)
-    return {owner: [item for item in lower if item in chosen[owner]] for owner, lower in lower_of}
+    layers = list(zip(entities, entities[1:], strict=False))
+    possible = [(owner, item) for upper, lower in layers for owner in upper for item in lower]
+    drawn: set[int] = set()  # places in `possible`
+    start = 0
+    for upper, lower in layers:
+        for _ in upper:
+            drawn.add(start + below(rng, len(lower)))
+            start += len(lower)
+    rest = [place for place in range(len(possible)) if place not in drawn]
+    if wanted > len(drawn):
+        drawn.update(sample(rng, rest, min(wanted - len(drawn), len(rest))))
+    edges: dict[str, list[str]] = {}
+    for place in sorted(drawn):
+        owner, item = possible[place]
+        edges.setdefault(owner, []).append(item)
+    return edges
 
 
 def instance(owner: str, item: str) -> str:
