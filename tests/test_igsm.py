@@ -278,3 +278,12 @@ def test_what_follows_from_a_formula_is_the_same_however_a_quantity_is_made():
         for made in generate(CONFIGS["paper"], stream(0, "facts", index)).quantities:
             anew = Quantity(made.name, made.formula, made.value, made.stated)
             assert (anew, anew.parents, anew.operations) == (made, made.parents, made.operations)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_problem_is_the_one_that_its_expressions_give(name):
+    for index in range(20):
+        made = generate(CONFIGS[name], stream(0, "expressions", index))
+        formulas = {quantity.name: quantity.formula for quantity in reversed(made.quantities)}
+        anew = build_problem(made.task, formulas, made.premises, made.target, made.modulus)
+        assert anew == made and anew.quantities == made.quantities

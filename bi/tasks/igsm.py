@@ -125,7 +125,7 @@ def _draw_formula(
                 new, cost = structure.closure(parent, known, added)
                 left -= cost
                 added |= new
-            elif parent not in known and parent not in added:  # the same for a stated one, without two calls
+            elif parent not in known and parent not in added:  # the same for a stated one, without a call
                 left -= 1
                 added[parent] = None
         if left < 0 or (last and left > 0 and not _can_go_on(added, structure)):
@@ -154,7 +154,7 @@ def _draw_parents(
         return parents
     steps = config.operand_steps[last]
     count = bisect(steps, rng.random() * steps[-1], 0, len(steps) - 1)  # the draw of rng.choices, without its checks
-    for _ in range(count if count < len(earlier) else len(earlier)):
+    for _ in range(count if count < len(earlier) else len(earlier)):  # min() takes longer than a draw
         pool = earlier
         if config.reuse and rng.random() < config.reuse:
             pool = [name for name in earlier if name in known] or earlier

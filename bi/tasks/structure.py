@@ -111,7 +111,7 @@ def _order_quantities(
     totals = find_totals(edges, stated, categories, entities, config.abstract_depth)
     position = {name: float(index) for index, name in enumerate(order)}
     for name, (parents, _) in totals.items():  # totals come after the totals that they use: see find_totals
-        latest = 0.0
+        latest = 0.0  # max() takes longer than this loop
         for parent in parents:
             if position[parent] > latest:
                 latest = position[parent]
