@@ -37,7 +37,7 @@ ARM_MARKERS = dict(zip(ARM_COLORS, "osD^vPX<>pdHh8", strict=True))
 OTHER_COLOR = "#8a8a8a"
 ERROR_COLORS = {"arithmetic": "#d55e00", "look-up": "#418eca", "order": "#7b9d74", "format": "#8a8a8a"}
 ERROR_HATCHES = {"arithmetic": "", "look-up": "//", "order": "..", "format": "xx"}
-SPLIT_LABELS = {"train": "training prompts", "id": "in distribution", "ood": "out of distribution"}
+SPLIT_LABELS = {"train": "training prompts", "id": "training size", "ood": "larger problems"}
 STAGE_LABELS = {"data": "data", "base": "base", "sft": "SFT", "rl": "RL"}
 BEHAVIOR_LABELS = {"n_reflection": "reflections", "n_analysis": "analyses", "n_subgoal": "subgoals"}
 UNITS = {"rollout_accuracy": "rollout accuracy", "strict": "strict accuracy", "n_tokens": "tokens per completion",

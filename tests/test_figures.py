@@ -84,7 +84,7 @@ def test_saved_figures_come_light_and_dark_and_equal_twice(tmp_path) -> None:
 def test_rows_stand_in_the_fixed_order_of_splits_and_arms() -> None:
     ax = figures.accuracy_gain(MAIN)
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["vanilla", "bridge"] * 2
-    assert [text.get_text().strip() for text in ax.texts] == ["in distribution", "out of distribution"]
+    assert [text.get_text().strip() for text in ax.texts] == ["training size", "larger problems"]
     positions = {float(line.get_xdata()[0]) for line in ax.lines if len(line.get_xdata()) == 1}
     assert {0.305, 0.355, 0.405, 0.705} == {round(x, 6) for x in positions}
 
