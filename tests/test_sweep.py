@@ -7,7 +7,6 @@ import pytest
 
 from bi import sweep
 from bi.augmentation.arms import build_problems
-from bi.recipes import PROFILES
 from bi.sweep import Candidate, Cell, SweepPlan, cells, development
 from bi.sweep_plans import PLANS, get_plan
 
@@ -18,7 +17,7 @@ def test_every_plan_names_fields_that_exist_and_no_seed_of_the_book():
     for plan in PLANS.values():
         for cell in cells(plan):
             cell.task(plan.recipe), cell.sft(plan.recipe), cell.grpo(plan.recipe)
-            assert cell.seed not in PROFILES[plan.profile].seeds
+            assert cell.seed not in plan.recipe.seeds
         assert len({candidate.name for candidate in plan.candidates}) == len(plan.candidates)
 
 
