@@ -64,8 +64,8 @@ def blocks(results: Path) -> dict[str, str]:
             f"problems of the training size ({gains['id'].points()}) and",
             f"{VERBS[gains['ood'].verdict()]} on larger ones ({gains['ood'].points()}).",
             "",
-            "*Training size* is the largest number of operations that is trained on; *subgoal* is an arm with plain chains",
-            "whose arithmetic is written one operation at a time, the strongest control.",
+            "*Training size* is the largest number of operations that is trained on; *subgoal* is an arm with",
+            "plain chains whose arithmetic is written one operation at a time, the strongest control.",
         )),
         "missing": "\n".join((
             f"That bridge also *ends* higher, as the paper reports, {VERBS[ends['id'].verdict()]}: after RL it stands "
