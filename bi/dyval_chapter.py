@@ -64,16 +64,16 @@ def shape_text(plan: SweepPlan, tables: Mapping[str, pd.DataFrame | None]) -> st
 
 def dyval_facts(summary: pd.DataFrame | None) -> dict[str, Any]:
     """What was measured, the method of the intervals, and how bridge starts, gains and ends relative to vanilla."""
-    stages = ("sft", "gain", "rl")
     if summary is None:
-        words = {f"{stage}_{split}": UNMEASURED for stage in stages for split in CROWDED}
-        return words | {"method": UNMEASURED, "measured": f"Nothing of this has been measured yet for this profile; "
-                                                          f"`{HOW}` does."}
-    found = {(stage, split): find(summary, "bridge", stage, split, versus="vanilla")
-             for stage in stages for split in CROWDED}
-    arms = ordered(summary["arm"], ARM_COLORS)
-    return {"measured": f"Measured here: {', '.join(arms)}.", "method": found["gain", "id"].method,
-            **{f"{stage}_{split}": estimate.points() for (stage, split), estimate in found.items()}}
+        return {"measured": f"Nothing of this has been measured yet for this profile; `{HOW}` does.",
+                "method": UNMEASURED, "levels": f"Levels are {UNMEASURED}."}
+    parts = []
+    for split, words in CROWDED.items():
+        start, end = (find(summary, "bridge", stage, split, versus="vanilla") for stage in ("sft", "rl"))
+        parts.append(f"with {words} it starts {start.points()} and ends {end.points()}")
+    return {"measured": f"Measured here: {', '.join(ordered(summary['arm'], ARM_COLORS))}.",
+            "method": find(summary, "bridge", "gain", "id", versus="vanilla").method,
+            "levels": f"Bridge relative to vanilla: {'; '.join(parts)}."}
 
 
 def result_rows(summary: pd.DataFrame | None) -> pd.DataFrame:
