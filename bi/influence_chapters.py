@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from bi.evaluation.claims import judge_claims
 from bi.evaluation.verdicts import Estimate
 
 SHAPE = "parameters, tokens of prompt + completion"
@@ -74,13 +75,12 @@ def gpu_rows(calculated: pd.DataFrame) -> pd.DataFrame:
 def step_facts(steps: pd.DataFrame, contrasts: pd.DataFrame, prompts: pd.DataFrame) -> dict[str, Any]:
     """Numbers of the chapter on the step test; ``steps`` etc. are the tables of ``results/influence``.
 
-    ``verdict`` is about the difference between the sets at the largest step size, by fresh rollouts: *supported* where
-    every checkpoint and optimiser has its whole interval above zero, *contradicted* where any has it below.
+    ``verdict`` is that of the claim ``causal`` (:data:`bi.evaluation.claims.CLAIMS`).
     """
     largest = contrasts["gain"].max()
     last = contrasts[(contrasts["gain"] == largest) & (contrasts["how"] == "fresh")]
-    verdict = "supported" if (last["low"] > 0).all() else "contradicted" if (last["high"] < 0).any() else "undecided"
-    facts: dict[str, Any] = {"verdict": verdict, "n_checkpoints": len(steps[["arm", "seed"]].drop_duplicates()),
+    causal = judge_claims({"influence/step_contrasts": contrasts}.get)["causal"]
+    facts: dict[str, Any] = {"verdict": causal.verdict, "n_checkpoints": len(steps[["arm", "seed"]].drop_duplicates()),
                              "n_steps": len(steps), "n_targets": steps["n"].max(), "n_set": steps["prompts"].median(),
                              "n_contrasts": len(last), "n_train": len(prompts), "largest": 100 * largest,
                              "smallest": 100 * contrasts["gain"].min()}

@@ -185,6 +185,9 @@ def test_the_grid_of_another_task_has_cells_of_its_own_and_joins_the_results_of_
     assert grid.profile.seeds == CPU.seeds and grid.profile.task.task == "dyval_arithmetic"
     assert not ({run for _, run in grid.jobs()} & {run for _, run in make_grid("cpu").jobs()})
     assert make_grid("cpu", "dyval:bridge").kept == ["results/cpu/dyval"]
+    cluster = ROOT / "workflow" / "profiles" / "slurm"
+    for name in ("gpu", "paper"):  # its jobs ask a scheduler for a card, like those of the profile that it joins
+        assert "gpu=1" in Snake(make_grid(name, "dyval"), ROOT / "runs", 1, cluster=cluster).command()
     with pytest.raises(ValueError, match="'cpu-dyval' belongs to the results of 'cpu': PROFILE=cpu GRID=dyval"):
         make_grid("cpu-dyval")
 

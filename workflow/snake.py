@@ -48,7 +48,7 @@ class Snake:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile"),
                    "--directory", str(self.folder), "--nolock", "--rerun-incomplete", "--scheduler", "greedy",
                    "--rerun-triggers", "mtime", "params", "input", *more]
-        gpu = self.gpus > 0 or self.cluster is not None and self.grid.profile.name in ("gpu", "paper")
+        gpu = self.gpus > 0 or self.cluster is not None and self.grid.home in ("gpu", "paper")
         if self.cluster:
             command += ["--profile", str(self.cluster)]
         else:

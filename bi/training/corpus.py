@@ -143,7 +143,7 @@ class DyvalCorpusRecipe(Mixture):
     wording = "dyval_compact"
     size = "levels"
     sizes = (2, 3, 4)
-    single = ("+", "-", "*", "/", "square", "sqrt")
+    single = ARITHMETIC
 
     def words(self) -> list[str]:
         """iGSM's words and three operators more."""
