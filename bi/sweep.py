@@ -116,10 +116,11 @@ def chosen(plan: SweepPlan) -> Candidate:
 def run_sweep(plan: SweepPlan, out: Path, jobs: int) -> dict[str, pd.DataFrame]:
     """Train and measure every cell below ``out``, ``jobs`` at a time, and return the tables of :func:`collect`.
 
-    SFT runs that several candidates share are trained once, before everything else. Raises what a cell raised, after
-    the others have ended.
+    SFT runs that several candidates share are trained once, before everything else. Raises ``ValueError`` before any
+    training if the problems of a candidate cannot be drawn, and what a cell raised after the others have ended.
     """
     todo = cells(plan)
+    check_tasks(plan)
     starts = {str(_sft_folder(plan, cell, out)): cell for cell in todo}
     progress = Progress(len(starts) + len(todo), "sweep: run")
     done = 0
@@ -132,6 +133,20 @@ def run_sweep(plan: SweepPlan, out: Path, jobs: int) -> dict[str, pd.DataFrame]:
                 cell = futures[future]
                 progress.update(done, f"{stage.__name__} {cell.candidate.name} {cell.arm} {cell.seed}")
     return collect(plan, out)
+
+
+def check_tasks(plan: SweepPlan) -> None:
+    """Draw the fine-tuning problems of every cell, and those of every split that it is measured on.
+
+    Raises ``ValueError`` that names the candidate.
+    """
+    tasks = {(cell.task(plan.recipe), cell.seed): cell.candidate.name for cell in cells(plan)}
+    for (task, seed), name in tasks.items():
+        try:
+            build_problems(task, "sft", task.sft_rows, seed)
+            list(development(plan, task))
+        except ValueError as error:
+            raise ValueError(f"candidate {name!r} of the sweep: {error}") from error
 
 
 def _one_thread() -> None:

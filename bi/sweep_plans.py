@@ -12,6 +12,12 @@ def _task(operands: tuple[int, ...], redundant: tuple[int, int]) -> tuple[tuple[
     return (("operands", operands), ("redundant", redundant))
 
 
+def _trees(levels: int, sft: tuple[int, int], links: tuple[int, int] = (0, 0)) -> tuple[tuple[str, Any], ...]:
+    """Options of the trees: levels in RL and tests, levels in SFT (from, to), and links beyond the tree."""
+    return (("min_depth", levels), ("max_depth", levels), ("sft.min_depth", sft[0]), ("sft.max_depth", sft[1]),
+            ("extra_links", links))
+
+
 LONG, SHORT = (1, 2, 5, 4), (1, 4, 4, 0)  # weights of formulas with 0, 1, 2, 3 quantities
 PLANS = {
     "regime": SweepPlan(
@@ -41,10 +47,11 @@ PLANS = {
     "dyval": SweepPlan(
         "cpu-dyval",
         (
-            Candidate("two operands", options=(("extra_links", (0, 0)),), grpo=None),
-            Candidate("two operands, linked", options=(("extra_links", (1, 3)),), grpo=None),
-            Candidate("three operands", options=(("children", 3), ("min_depth", 3), ("max_depth", 3),
-                                                 ("sft.min_depth", 2)), grpo=None),
+            Candidate("four levels", grpo=None, options=_trees(4, (3, 3))),
+            Candidate("four levels, also in SFT", grpo=None, options=_trees(4, (3, 4))),
+            Candidate("three operands, three levels", grpo=None, options=(("children", 3), *_trees(3, (2, 3)))),
+            Candidate("three levels", grpo=None, options=_trees(3, (2, 3))),
+            Candidate("three levels, linked", grpo=None, options=_trees(3, (3, 3), links=(0, 2))),
         ),
         seeds=(1000,),
     ),

@@ -52,6 +52,16 @@ def test_a_candidate_changes_single_options_of_the_task():
     assert after.sft_rows == 5 and after.train_ops == before.train_ops
 
 
+def test_problems_that_cannot_be_drawn_stop_a_sweep_before_it_trains(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "train_start", None)  # must not be reached
+    plan = dataclasses.replace(
+        get_plan("dyval"), problems=2,
+        candidates=(Candidate("too linked", options=(("min_depth", 2), ("max_depth", 2), ("extra_links", (1, 3)))),))
+    with pytest.raises(ValueError, match="candidate 'too linked' of the sweep: .*extra links need at least 3 levels"):
+        sweep.run_sweep(plan, tmp_path, 1)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_a_sweep_trains_measures_and_resumes(tmp_path, monkeypatch):
     plan = dataclasses.replace(PLAN, seeds=(1000,))
