@@ -263,10 +263,11 @@ DYVAL = TaskRecipe(
     task="dyval_arithmetic", wording="dyval", train_ops=(5, 5), id_ops=(5, 5), ood_ops=(5, 5),
     options=(("sft.min_depth", 4), ("sft.max_depth", 4), ("redundant", (0, 8)), ("ood.redundant", (20, 22))),
 )
-# The same for models of book size: a level less, names within the compact vocabulary, values modulo 23.
-DYVAL_COMPACT = (("modulus", 23), ("compact", True), ("names", 24), ("min_depth", 4), ("max_depth", 4),
-                 ("sft.min_depth", 3), ("sft.max_depth", 3), ("extra_links", (0, 0)), ("redundant", (0, 3)),
-                 ("ood.redundant", (7, 8)))
+# The same for models of book size, as bi.sweep_plans chose it: three levels in SFT and RL alike, further links between
+# quantities, names within the compact vocabulary, values modulo 23.
+DYVAL_COMPACT = (("modulus", 23), ("compact", True), ("names", 24), ("min_depth", 3), ("max_depth", 3),
+                 ("sft.min_depth", 3), ("sft.max_depth", 3), ("extra_links", (0, 2)), ("redundant", (0, 3)),
+                 ("ood.redundant", (4, 5)))
 
 SMOKE = Profile(
     name="smoke",
@@ -374,8 +375,7 @@ PAPER = Profile(
 # DyVal arithmetic: each profile's recipes, but for the task and, at book size, the base that can read it.
 SMOKE_DYVAL = dataclasses.replace(
     SMOKE, name="smoke-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(),
-    task=dataclasses.replace(SMOKE.task, task=DYVAL.task, wording="dyval_compact", options=(
-        *DYVAL_COMPACT, ("min_depth", 3), ("max_depth", 3), ("sft.min_depth", 2))),
+    task=dataclasses.replace(SMOKE.task, task=DYVAL.task, wording="dyval_compact", options=DYVAL_COMPACT),
 )
 CPU_DYVAL = dataclasses.replace(
     CPU, name="cpu-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(),

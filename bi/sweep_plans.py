@@ -12,10 +12,11 @@ def _task(operands: tuple[int, ...], redundant: tuple[int, int]) -> tuple[tuple[
     return (("operands", operands), ("redundant", redundant))
 
 
-def _trees(levels: int, sft: tuple[int, int], links: tuple[int, int] = (0, 0)) -> tuple[tuple[str, Any], ...]:
-    """Options of the trees: levels in RL and tests, levels in SFT (from, to), and links beyond the tree."""
+def _trees(levels: int, sft: tuple[int, int], links: tuple[int, int] = (0, 0),
+           crowd: tuple[int, int] = (7, 8)) -> tuple[tuple[str, Any], ...]:
+    """Options of trees: levels in RL and tests, in SFT (from, to), links beyond the tree, premises of crowded ones."""
     return (("min_depth", levels), ("max_depth", levels), ("sft.min_depth", sft[0]), ("sft.max_depth", sft[1]),
-            ("extra_links", links))
+            ("extra_links", links), ("ood.redundant", crowd))
 
 
 LONG, SHORT = (1, 2, 5, 4), (1, 4, 4, 0)  # weights of formulas with 0, 1, 2, 3 quantities
@@ -52,6 +53,8 @@ PLANS = {
             Candidate("three operands, three levels", grpo=None, options=(("children", 3), *_trees(3, (2, 3)))),
             Candidate("three levels", grpo=None, options=_trees(3, (2, 3))),
             Candidate("three levels, linked", grpo=None, options=_trees(3, (3, 3), links=(0, 2))),
+            Candidate("three levels, linked, less crowded", grpo=None,
+                      options=_trees(3, (3, 3), links=(0, 2), crowd=(4, 5))),
         ),
         seeds=(1000,),
     ),
