@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bi.evaluation.by_accuracy import middle_over_ends
+from bi.evaluation.by_accuracy import middle_over_never
 from bi.evaluation.intervals import bootstrap_mean, numpy_stream
 from bi.evaluation.metrics import accuracy_variance, expected_informative_share
 from bi.evaluation.verdicts import Estimate, compare_seeds
@@ -40,10 +40,10 @@ def readiness_facts(ready: pd.DataFrame) -> dict[str, Any]:
 
 
 def middle_facts(gains: pd.DataFrame, split: str) -> dict[str, Any]:
-    """How much more problems in the middle gain, by arm, and the verdict on it."""
+    """How much more problems in the middle gain than those never solved, by arm, and the verdict on it."""
     facts: dict[str, Any] = {}
     for arm in ARMS:
-        found = middle_over_ends(gains, arm)
+        found = middle_over_never(gains, arm)
         facts |= {f"middle_{split}_{arm}": found.points() if found else NOTHING,
                   f"verdict_{split}_{arm}": found.verdict() if found else "undecided"}
     return facts

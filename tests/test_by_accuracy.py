@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bi.evaluation.by_accuracy import ARMS, SEEDS, gains_by_accuracy, middle_over_ends
+from bi.evaluation.by_accuracy import ARMS, SEEDS, gains_by_accuracy, middle_over_never
 from bi.rollout_chapter import gain_facts, middle_facts, readiness_facts
 from bi.rollout_figures import gain_by_accuracy, informative_by_group
 
@@ -48,13 +48,15 @@ def test_with_one_seed_other_arms_sort_and_it_is_said():
         gains_by_accuracy(table([0.5], lambda _: 0.0, seeds=(0,), arms=("bridge",)), "id")
 
 
-def test_the_middle_is_compared_with_both_ends_with_an_interval_over_problems():
+def test_the_middle_is_compared_with_the_left_foot_with_an_interval_over_problems():
     levels = [0.0] * 10 + [0.5] * 20 + [1.0] * 10
     gains, _ = gains_by_accuracy(table(levels, lambda level: 0.25 * (level == 0.5)), "id")
-    found = middle_over_ends(gains, "bridge", resamples=200)
+    found = middle_over_never(gains, "bridge", resamples=200)
     assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25)) and found.verdict() == "supported"
-    assert "40 problems" in found.method
-    assert middle_over_ends(gains[gains["correct"] == 0], "bridge") is None
+    assert "30 problems" in found.method
+    lost, _ = gains_by_accuracy(table(levels, lambda level: 0.25 * (level == 0.5) - 0.5 * (level == 1)), "id")
+    assert middle_over_never(lost, "bridge", resamples=200) == found
+    assert middle_over_never(gains[gains["correct"] == 0], "bridge") is None
     facts = gain_facts(gains) | middle_facts(gains, "id")
     assert facts["gain_sometimes_vanilla"].startswith("+25.0 (") and facts["gain_never_bridge"].endswith("n = 30")
     assert facts["verdict_id_vanilla"] == "supported" and facts["others"] == 8

@@ -40,21 +40,22 @@ def gains_by_accuracy(counts: pd.DataFrame, split: str) -> tuple[pd.DataFrame, s
     return own.assign(gain=own["after"] - own["before"]), which
 
 
-def middle_over_ends(gains: pd.DataFrame, arm: str, *, resamples: int = RESAMPLES) -> Estimate | None:
-    """Mean gain of problems with mixed outcomes elsewhere minus that of problems always or never solved elsewhere.
+def middle_over_never(gains: pd.DataFrame, arm: str, *, resamples: int = RESAMPLES) -> Estimate | None:
+    """Mean gain of problems with mixed outcomes elsewhere minus that of problems never solved elsewhere.
 
-    ``gains``: see :func:`gains_by_accuracy`. The interval resamples problems, with all their seeds. ``None`` where
-    one of the two kinds has no problem.
+    Those always solved are left out: they have nothing to gain, whatever the theory, and would widen the difference for
+    no reason. ``gains``: see :func:`gains_by_accuracy`. The interval resamples problems, with all their seeds. ``None``
+    where one of the two kinds has no problem.
     """
-    rows = gains[gains["arm"] == arm]
-    mixed = (rows["correct"] > 0) & (rows["correct"] < rows["n"])
+    rows = gains[(gains["arm"] == arm) & (gains["correct"] < gains["n"])]
+    mixed = rows["correct"] > 0
     if mixed.all() or not mixed.any():
         return None
     parts = [rows["gain"].where(kind, 0.0) if value else kind.astype(float) for kind in (mixed, ~mixed)
              for value in (True, False)]
     table = pd.concat(parts, axis=1).groupby(rows["problem_id"].to_numpy()).sum().to_numpy()
     value = _difference(table.sum(axis=0))
-    rng = numpy_stream("middle over ends", arm)
+    rng = numpy_stream("middle over never", arm)
     draws = rng.multinomial(len(table), np.full(len(table), 1 / len(table)), size=resamples) @ table
     found = percentile_interval(float(value), _difference(draws.T), level=0.95, unit="problems", n=len(table))
     return Estimate(found.value, found.low, found.high, len(rows), found.describe())
