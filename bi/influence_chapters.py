@@ -6,8 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bi.evaluation.claims import judge_claims
-from bi.evaluation.verdicts import Estimate
+from bi.evaluation.claims import judge_claims, largest_steps, step_contrasts
 
 SHAPE = "parameters, tokens of prompt + completion"
 METHODS = {
@@ -78,7 +77,7 @@ def step_facts(steps: pd.DataFrame, contrasts: pd.DataFrame, prompts: pd.DataFra
     ``verdict`` is that of the claim ``causal`` (:data:`bi.evaluation.claims.CLAIMS`).
     """
     largest = contrasts["gain"].max()
-    last = contrasts[(contrasts["gain"] == largest) & (contrasts["how"] == "fresh")]
+    last = largest_steps(contrasts)
     causal = judge_claims({"influence/step_contrasts": contrasts}.get)["causal"]
     facts: dict[str, Any] = {"verdict": causal.verdict, "n_checkpoints": len(steps[["arm", "seed"]].drop_duplicates()),
                              "n_steps": len(steps), "n_targets": steps["n"].max(), "n_set": steps["prompts"].median(),
@@ -88,8 +87,7 @@ def step_facts(steps: pd.DataFrame, contrasts: pd.DataFrame, prompts: pd.DataFra
         inside = (steps[f"gap_{how}_low"] <= 0) & (steps[f"gap_{how}_high"] >= 0)
         facts |= {f"inside_{how}": int(inside.sum()), f"slope_{how}": _slope(steps["predicted"], steps[how])}
     for optimiser, part in last.groupby("optimiser"):
-        facts[f"contrast_{optimiser}"] = "; ".join(
-            Estimate(row.value, row.low, row.high, row.n, "95% percentile").points() for row in part.itertuples())
+        facts[f"contrast_{optimiser}"] = step_contrasts(part)
     predicted = contrasts[(contrasts["gain"] == largest) & (contrasts["how"] == "predicted")]
     facts |= {f"promised_{optimiser}": f"{100 * part['value'].mean():+.1f} points"
               for optimiser, part in predicted.groupby("optimiser")}

@@ -268,7 +268,9 @@ def test_the_step_test_with_few_checkpoints_is_a_first_look():
 
     few = finding("causal", influence_step_contrasts=contrasts([0], 0.01))
     assert few.verdict == IN_PART and few.seen.endswith("; fewer than three checkpoints")
-    assert finding("causal", influence_step_contrasts=contrasts([0, 1, 2], 0.01)).verdict == HOLDS
+    enough = finding("causal", influence_step_contrasts=contrasts([0, 1, 2], 0.01))
+    assert enough.verdict == HOLDS and "one step of adam: bridge, seed 0, +3.0 points" in enough.seen
+    assert enough.seen.count("bridge, seed 2") == 2 and "seed 0" not in few.seen
     assert finding("causal", influence_step_contrasts=contrasts([0], -0.01)).verdict == UNSEEN
 
 

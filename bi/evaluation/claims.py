@@ -202,11 +202,23 @@ def _turned(verdict: Verdict) -> Verdict:
     return turned[verdict]
 
 
+def largest_steps(contrasts: pd.DataFrame) -> pd.DataFrame:
+    """Rows that decide the step test: the largest step, fresh rollouts; one a checkpoint and optimiser."""
+    return contrasts[(contrasts["gain"] == contrasts["gain"].max()) & (contrasts["how"] == "fresh")]
+
+
+def step_contrasts(rows: pd.DataFrame) -> str:
+    """What the set of high influence added beyond the other, checkpoint by checkpoint, as text."""
+    several = len(rows) > 1
+    return "; ".join((f"{row.arm}, seed {row.seed}, " if several else "")
+                     + Estimate(row.value, row.low, row.high, row.n, "95% percentile").points()
+                     for row in rows.itertuples())
+
+
 def _step_test(contrasts: pd.DataFrame) -> Finding | None:
-    last = contrasts[(contrasts["gain"] == contrasts["gain"].max()) & (contrasts["how"] == "fresh")]
-    seen = "; ".join(f"one step of {row['optimiser']}: "
-                     f"{Estimate(row['value'], row['low'], row['high'], row['n'], '95% percentile').points()}"
-                     for _, row in last.iterrows())
+    last = largest_steps(contrasts)
+    seen = "; ".join(f"one step of {optimiser}: {step_contrasts(part)}"
+                     for optimiser, part in last.groupby("optimiser", sort=False))
     few = last[["arm", "seed"]].drop_duplicates().shape[0] < 3
     verdicts: list[Verdict] = [sided(row["low"], row["high"]) for _, row in last.iterrows()]
     return Finding(f"{seen}; fewer than three checkpoints" if few else seen,
