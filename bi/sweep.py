@@ -48,7 +48,8 @@ class Candidate:
 class SweepPlan:
     """What to try, on which arms and seeds, measured on ``problems`` development problems a split.
 
-    ``samples`` completions a problem at the evaluation's temperature.
+    ``samples`` completions a problem at the evaluation's temperature. ``model``: what all of them start from (empty:
+    the profile's first model).
     """
 
     profile: str
@@ -57,11 +58,17 @@ class SweepPlan:
     seeds: tuple[int, ...] = (1000, 1001)
     problems: int = 200
     samples: int = 4
+    model: str = ""
 
     @property
     def recipe(self) -> Profile:
         """The profile that the candidates change."""
         return get_profile(self.profile)
+
+    @property
+    def start(self) -> str:
+        """The model that every cell starts from."""
+        return self.model or self.recipe.models[0].name
 
 
 @dataclass(frozen=True)
@@ -86,11 +93,11 @@ class Cell:
         """The SFT recipe of this cell."""
         return dataclasses.replace(profile.sft, **dict(self.candidate.sft))
 
-    def grpo(self, profile: Profile) -> GRPORecipe | None:
+    def grpo(self, plan: SweepPlan) -> GRPORecipe | None:
         """The GRPO recipe of this cell, ``None`` if it ends after SFT."""
         if self.candidate.grpo is None:
             return None
-        return dataclasses.replace(profile.grpo_for(profile.models[0].name), **dict(self.candidate.grpo))
+        return dataclasses.replace(plan.recipe.grpo_for(plan.start), **dict(self.candidate.grpo))
 
 
 def cells(plan: SweepPlan) -> list[Cell]:
@@ -102,12 +109,11 @@ def cells(plan: SweepPlan) -> list[Cell]:
 def chosen(plan: SweepPlan) -> Candidate:
     """The first candidate that sets nothing otherwise than the profile does; ``ValueError`` if there is none."""
     profile = plan.recipe
-    model = profile.models[0].name
     for candidate in plan.candidates:
         cell = Cell(candidate, plan.arms[0], plan.seeds[0])
         same = (dict(cell.task(profile).options) == dict(profile.task.options)
                 and dataclasses.replace(cell.task(profile), options=profile.task.options) == profile.task
-                and cell.sft(profile) == profile.sft and cell.grpo(profile) in (None, profile.grpo_for(model)))
+                and cell.sft(profile) == profile.sft and cell.grpo(plan) in (None, profile.grpo_for(plan.start)))
         if same:
             return candidate
     raise ValueError(f"no candidate of the sweep has the recipe of profile {plan.profile!r}; add the chosen one to it")
@@ -163,7 +169,7 @@ def train_start(plan: SweepPlan, cell: Cell, out: Path) -> None:
     task, folder = cell.task(profile), _sft_folder(plan, cell, out)
     problems = build_problems(task, "sft", task.sft_rows, cell.seed)
     rows = build_rows(problems, cell.arm, task, profile.rates, cell.seed)
-    train_sft(profile.models[0].name, rows, cell.sft(profile), cell.seed, folder / "model", progress=False)
+    train_sft(plan.start, rows, cell.sft(profile), cell.seed, folder / "model", progress=False)
     measure(plan, task, folder / "model", folder)
 
 
@@ -172,7 +178,7 @@ def run_cell(plan: SweepPlan, cell: Cell, out: Path) -> None:
     from bi.training.grpo import train_grpo
 
     profile, folder = plan.recipe, _folder(cell, out)
-    recipe, task = cell.grpo(profile), cell.task(profile)
+    recipe, task = cell.grpo(plan), cell.task(profile)
     if recipe is None:
         return
     problems = build_problems(task, "rl", task.rl_prompts, cell.seed)

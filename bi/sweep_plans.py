@@ -58,6 +58,16 @@ PLANS = {
         ),
         seeds=(1000,),
     ),
+    # Is it the dose? From a base that has read no behaviour bridge gains little under the recipe of the book; more rows
+    # of fine-tuning could teach it what the other bases bring along. Nothing is chosen by this sweep.
+    "dose": SweepPlan(
+        "cpu",
+        (
+            Candidate("rows of the book"),
+            Candidate("four times the rows", task=(("sft_rows", 8000),)),
+        ),
+        model="models/plain-base",
+    ),
     "smoke": SweepPlan("smoke", (Candidate("as it is"), Candidate("SFT alone", grpo=None)), problems=4, samples=2),
 }
 

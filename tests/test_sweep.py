@@ -7,7 +7,7 @@ import pytest
 
 from bi import sweep
 from bi.augmentation.arms import build_problems
-from bi.sweep import Candidate, Cell, SweepPlan, cells, development
+from bi.sweep import Candidate, Cell, SweepPlan, cells, chosen, development
 from bi.sweep_plans import PLANS, get_plan
 
 PLAN = PLANS["smoke"]
@@ -16,9 +16,14 @@ PLAN = PLANS["smoke"]
 def test_every_plan_names_fields_that_exist_and_no_seed_of_the_book():
     for plan in PLANS.values():
         for cell in cells(plan):
-            cell.task(plan.recipe), cell.sft(plan.recipe), cell.grpo(plan.recipe)
+            cell.task(plan.recipe), cell.sft(plan.recipe), cell.grpo(plan)
             assert cell.seed not in plan.recipe.seeds
         assert len({candidate.name for candidate in plan.candidates}) == len(plan.candidates)
+
+
+def test_a_plan_starts_from_its_own_model_or_from_the_first_of_its_profile():
+    assert get_plan("dose").start == "models/plain-base" and PLAN.start == PLAN.recipe.models[0].name
+    assert chosen(get_plan("dose")).name == "rows of the book"
 
 
 def test_an_unknown_plan_or_field_is_refused():
