@@ -76,6 +76,25 @@ def dyval_facts(summary: pd.DataFrame | None) -> dict[str, Any]:
             "levels": f"Bridge relative to vanilla: {'; '.join(parts)}."}
 
 
+def moved_text(behaviors: pd.DataFrame | None, anatomy: pd.DataFrame | None) -> str:
+    """What RL did to bridge's behaviours, and how often arithmetic is the first to fail after it, in one sentence.
+
+    On trees with few redundant premises; behaviours a completion, means over seeds.
+    """
+    if behaviors is None or anatomy is None:
+        return ""
+    seen = behaviors[(behaviors["arm"] == "bridge") & (behaviors["split"] == "id")]
+    means = seen.groupby(["metric", "stage"])["value"].mean()
+    words = {"n_reflection": "reflections", "n_analysis": "analyses", "n_subgoal": "subgoals"}
+    changes = ", ".join(f"{name} from {means[metric, 'sft']:.2f} to {means[metric, 'rl']:.2f}"
+                        for metric, name in words.items())
+    errors = anatomy[(anatomy["split"] == "id") & (anatomy["stage"] == "rl") & (anatomy["operations"] == 0)
+                     & (anatomy["kind"] == "arithmetic")].groupby("arm")["share"].mean()
+    return (f"In bridge, RL takes {changes} a completion. After it arithmetic is the first error of "
+            f"{100 * errors['bridge']:.0f} per cent of bridge's completions and {100 * errors['vanilla']:.0f} per cent "
+            "of vanilla's.")
+
+
 def result_rows(summary: pd.DataFrame | None) -> pd.DataFrame:
     """A row an arm and kind of test problems: per cent right after SFT and after RL, and the gain, as texts."""
     if summary is None:

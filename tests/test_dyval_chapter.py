@@ -6,7 +6,7 @@ import pytest
 from book_cases import base_card, invent_results, sweep_tables
 
 from bi.chapter import UNMEASURED, read_table, table_path
-from bi.dyval_chapter import dyval_facts, level_rows, ready_rows, result_rows, shape_text, tree_rows
+from bi.dyval_chapter import dyval_facts, level_rows, moved_text, ready_rows, result_rows, shape_text, tree_rows
 from bi.evaluation.claims import CLAIMS, judge_claims
 from bi.evaluation.findings import HOLDS, IN_PART, OPEN, OPPOSITE
 from bi.recipes import CPU_DYVAL
@@ -16,7 +16,7 @@ from bi.sweep_plans import get_plan
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
     results = invent_results(tmp_path_factory.mktemp("dyval"))
-    return {name: read_table(results, f"dyval/{name}") for name in ("summary", "influence")}
+    return {name: read_table(results, f"dyval/{name}") for name in ("summary", "influence", "behaviors", "anatomy")}
 
 
 def moved(summary, low, high, split):
@@ -63,6 +63,17 @@ def test_rows_are_those_of_the_table(tables):
                      & (summary["metric"] == "accuracy") & (summary["versus"].isna())]["value"].item()
     assert rows.loc[("vanilla", "many redundant premises"), "after RL"] == f"{100 * wanted:.1f}"
     assert ready_rows(tables["influence"])["arm"].tolist() == ["vanilla", "bridge"]
+
+
+def test_what_rl_moved_is_told_from_the_tables(tables):
+    text = moved_text(tables["behaviors"], tables["anatomy"])
+    seen = tables["behaviors"].query("arm == 'bridge' and split == 'id' and metric == 'n_subgoal'")
+    before, after = (seen[seen["stage"] == stage]["value"].mean() for stage in ("sft", "rl"))
+    assert f"subgoals from {before:.2f} to {after:.2f} a completion" in text
+    wrong = tables["anatomy"].query("arm == 'vanilla' and split == 'id' and stage == 'rl' and kind == 'arithmetic'")
+    share = wrong[wrong["operations"] == 0]["share"].mean()
+    assert text.endswith(f"and {100 * share:.0f} per cent of vanilla's.")
+    assert moved_text(None, tables["anatomy"]) == ""
 
 
 def test_levels_of_the_base_come_from_its_card(tmp_path):
