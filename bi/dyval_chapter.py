@@ -71,7 +71,7 @@ def dyval_facts(summary: pd.DataFrame | None) -> dict[str, Any]:
     for split, words in CROWDED.items():
         start, end = (find(summary, "bridge", stage, split, versus="vanilla") for stage in ("sft", "rl"))
         parts.append(f"with {words} it starts {start.points()} and ends {end.points()}")
-    return {"measured": f"Measured here: {', '.join(ordered(summary['arm'], ARM_COLORS))}.",
+    return {"measured": f"Measured here: {', '.join(_trained(summary))}.",
             "method": find(summary, "bridge", "gain", "id", versus="vanilla").method,
             "levels": f"Bridge relative to vanilla: {'; '.join(parts)}."}
 
@@ -100,12 +100,17 @@ def result_rows(summary: pd.DataFrame | None) -> pd.DataFrame:
     if summary is None:
         return pd.DataFrame()
     rows = []
-    for arm in ordered(summary["arm"], ARM_COLORS):
+    for arm in _trained(summary):
         for split, words in CROWDED.items():
             before, after = (100 * find(summary, arm, stage, split).value for stage in ("sft", "rl"))
             rows.append({"arm": arm, "redundant premises": words, "after SFT": f"{before:.1f}",
                          "after RL": f"{after:.1f}", "gain (points)": find(summary, arm, "gain", split).brief()})
     return pd.DataFrame(rows)
+
+
+def _trained(summary: pd.DataFrame) -> list[str]:
+    """Arms that went through RL, in the order of the book; the base, which stands in the table too, did not."""
+    return ordered(summary.loc[summary["stage"] == "rl", "arm"], ARM_COLORS)
 
 
 def ready_rows(influence: pd.DataFrame | None) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pandas as pd
 import pytest
 from book_cases import base_card, invent_results, sweep_tables
 
@@ -63,6 +64,13 @@ def test_rows_are_those_of_the_table(tables):
                      & (summary["metric"] == "accuracy") & (summary["versus"].isna())]["value"].item()
     assert rows.loc[("vanilla", "many redundant premises"), "after RL"] == f"{100 * wanted:.1f}"
     assert ready_rows(tables["influence"])["arm"].tolist() == ["vanilla", "bridge"]
+
+
+def test_the_base_is_no_arm_of_the_comparison(tables):
+    summary = tables["summary"]
+    base = summary[(summary["arm"] == "vanilla") & (summary["stage"] == "sft")].assign(arm="base", stage="base")
+    more = pd.concat([base, summary], ignore_index=True)
+    assert result_rows(more).equals(result_rows(summary)) and dyval_facts(more) == dyval_facts(summary)
 
 
 def test_what_rl_moved_is_told_from_the_tables(tables):
