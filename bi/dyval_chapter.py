@@ -15,7 +15,7 @@ from bi.evaluation.verdicts import find
 from bi.figure_style import ARM_COLORS, ordered
 from bi.recipes import TaskRecipe
 from bi.sweep import SweepPlan
-from bi.sweep_chapter import sweep_facts
+from bi.sweep_chapter import CHOSEN, sweep_facts, sweep_rows
 from bi.tasks.expression import Num
 
 HOW = "make reproduce GRID=dyval"
@@ -46,6 +46,23 @@ def level_rows(accuracy: pd.DataFrame | None) -> pd.DataFrame:
     wide = accuracy.pivot(index="n_levels", columns="metric", values="value").mul(100)
     shown = wide[[name for name in metrics if name in wide]].rename(columns=metrics)
     return shown.map(lambda value: "–" if pd.isna(value) else f"{value:.1f}").rename_axis("levels")
+
+
+def shape_rows(plan: SweepPlan, metrics: pd.DataFrame | None, anatomy: pd.DataFrame | None) -> pd.DataFrame:
+    """A row a shape of the trees and arm, as texts: accuracy and mixed prompts after SFT, and the rarest first error.
+
+    That is the kind among arithmetic, look-up and order with the smallest share of the arm's errors, with this share.
+    """
+    if metrics is None or anatomy is None:
+        return pd.DataFrame()
+    rows = sweep_rows(plan, metrics).drop(columns="sets").rename(
+        columns={"SFT, larger": f"SFT, {CROWDED['ood']}"}).reset_index()
+    whole = anatomy[(anatomy["split"] == "dev_id") & (anatomy["operations"] == 0)
+                    & anatomy["kind"].isin(["arithmetic", "look-up", "order"])]
+    shares = whole.groupby(["candidate", "arm", "kind"])["share_of_errors"].mean()
+    names = rows["recipe"].str.removesuffix(CHOSEN)
+    rarest = [shares[name, arm] for name, arm in zip(names, rows["arm"], strict=True)]
+    return rows.assign(**{"rarest error": [f"{part.idxmin()}, {100 * part.min():.0f} %" for part in rarest]})
 
 
 def shape_text(plan: SweepPlan, tables: Mapping[str, pd.DataFrame | None]) -> str:

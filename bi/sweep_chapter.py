@@ -10,6 +10,7 @@ import pandas as pd
 
 from bi.sweep import Candidate, SweepPlan, chosen
 
+CHOSEN = " (chosen)"
 END = 10  # steps at the end of RL that a curve's last value is averaged over
 COLUMNS = {("accuracy", "sft", "dev_id"): "SFT", ("accuracy", "sft", "dev_ood"): "SFT, larger",
            ("accuracy", "rl", "dev_id"): "RL", ("accuracy", "rl", "dev_ood"): "RL, larger",
@@ -29,7 +30,7 @@ def sweep_rows(plan: SweepPlan, metrics: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for candidate in plan.candidates:
         for arm, part in metrics[metrics["candidate"] == candidate.name].groupby("arm", sort=False):
-            mark = " (chosen)" if candidate.name == taken else ""
+            mark = CHOSEN if candidate.name == taken else ""
             row = {"recipe": candidate.name + mark, "sets": changes(candidate), "arm": arm}
             for (metric, stage, split), label in COLUMNS.items():
                 cell = part[(part["metric"] == metric) & (part["stage"] == stage) & (part["split"] == split)]

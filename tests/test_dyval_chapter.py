@@ -7,7 +7,16 @@ import pytest
 from book_cases import base_card, invent_results, sweep_tables
 
 from bi.chapter import UNMEASURED, read_table, table_path
-from bi.dyval_chapter import dyval_facts, level_rows, moved_text, ready_rows, result_rows, shape_text, tree_rows
+from bi.dyval_chapter import (
+    dyval_facts,
+    level_rows,
+    moved_text,
+    ready_rows,
+    result_rows,
+    shape_rows,
+    shape_text,
+    tree_rows,
+)
 from bi.evaluation.claims import CLAIMS, judge_claims
 from bi.evaluation.findings import HOLDS, IN_PART, OPEN, OPPOSITE
 from bi.recipes import CPU_DYVAL
@@ -100,6 +109,9 @@ def test_the_choice_of_the_shape_is_told_from_its_tables():
     assert text.startswith("Chosen: three levels, linked, less crowded.")
     assert "vanilla solves 40 and bridge 40 per cent of 200" in text
     assert "three fifths is met" in text and "25 look-ups and 10 order; that each has a fifth is not met" in text
+    rows = shape_rows(plan, found["metrics"], found["anatomy"])
+    assert rows["recipe"].str.endswith(" (chosen)").sum() == 2 and set(rows["rarest error"]) == {"order, 10 %"}
+    assert len(rows) == 2 * len(plan.candidates) and shape_rows(plan, None, None).empty
     assert "SWEEP=dyval" in shape_text(plan, found | {"metrics": None}) and level_rows(None).empty
 
 
