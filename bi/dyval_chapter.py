@@ -12,10 +12,10 @@ from bi.bases_chapter import condition_rows
 from bi.chapter import UNMEASURED
 from bi.evaluation.findings import CROWDED
 from bi.evaluation.verdicts import find
-from bi.figure_style import ARM_COLORS, ordered
+from bi.figure_style import ARM_COLORS, BEHAVIOR_LABELS, ordered
 from bi.recipes import TaskRecipe
 from bi.sweep import SweepPlan
-from bi.sweep_chapter import CHOSEN, sweep_facts, sweep_rows
+from bi.sweep_chapter import sweep_facts, sweep_rows
 from bi.tasks.expression import Num
 
 HOW = "make reproduce GRID=dyval"
@@ -49,20 +49,11 @@ def level_rows(accuracy: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def shape_rows(plan: SweepPlan, metrics: pd.DataFrame | None, anatomy: pd.DataFrame | None) -> pd.DataFrame:
-    """A row a shape of the trees and arm, as texts: accuracy and mixed prompts after SFT, and the rarest first error.
-
-    That is the kind among arithmetic, look-up and order with the smallest share of the arm's errors, with this share.
-    """
+    """What was tried as in :func:`bi.sweep_chapter.sweep_rows`, in the words of this chapter; empty if not made."""
     if metrics is None or anatomy is None:
         return pd.DataFrame()
-    rows = sweep_rows(plan, metrics).drop(columns="sets").rename(
-        columns={"SFT, larger": f"SFT, {CROWDED['ood']}"}).reset_index()
-    whole = anatomy[(anatomy["split"] == "dev_id") & (anatomy["operations"] == 0)
-                    & anatomy["kind"].isin(["arithmetic", "look-up", "order"])]
-    shares = whole.groupby(["candidate", "arm", "kind"])["share_of_errors"].mean()
-    names = rows["recipe"].str.removesuffix(CHOSEN)
-    rarest = [shares[name, arm] for name, arm in zip(names, rows["arm"], strict=True)]
-    return rows.assign(**{"rarest error": [f"{part.idxmin()}, {100 * part.min():.0f} %" for part in rarest]})
+    rows = sweep_rows(plan, metrics, anatomy).drop(columns="sets").reset_index()
+    return rows.rename(columns={"SFT, larger": f"SFT, {CROWDED['ood']}"})
 
 
 def shape_text(plan: SweepPlan, tables: Mapping[str, pd.DataFrame | None]) -> str:
@@ -102,9 +93,8 @@ def moved_text(behaviors: pd.DataFrame | None, anatomy: pd.DataFrame | None) -> 
         return ""
     seen = behaviors[(behaviors["arm"] == "bridge") & (behaviors["split"] == "id")]
     means = seen.groupby(["metric", "stage"])["value"].mean()
-    words = {"n_reflection": "reflections", "n_analysis": "analyses", "n_subgoal": "subgoals"}
     changes = ", ".join(f"{name} from {means[metric, 'sft']:.2f} to {means[metric, 'rl']:.2f}"
-                        for metric, name in words.items())
+                        for metric, name in BEHAVIOR_LABELS.items())
     errors = anatomy[(anatomy["split"] == "id") & (anatomy["stage"] == "rl") & (anatomy["operations"] == 0)
                      & (anatomy["kind"] == "arithmetic")].groupby("arm")["share"].mean()
     return (f"In bridge, RL takes {changes} a completion. After it arithmetic is the first error of "

@@ -52,6 +52,16 @@ def provenance(
     }
 
 
+def spent(record: Path, seconds: float) -> float:
+    """Add ``seconds`` to those that earlier calls of the same work have left in ``record``; returns the sum.
+
+    For work that is stopped and goes on, whose last call alone would understate it. A call that was killed left none.
+    """
+    before = json.loads(record.read_text(encoding="utf-8"))["wall_s"] if record.is_file() else 0.0
+    write_json(record, {"wall_s": round(before + seconds, 1)})
+    return before + seconds
+
+
 def code_state(root: Path = ROOT) -> dict[str, Any]:
     """``commit`` and ``dirty``: whether code, notebooks or models differ from that commit (``None`` outside git)."""
     commit = _git(root, "rev-parse", "HEAD")

@@ -84,14 +84,15 @@ class Cell:
         """Columns that name the cell."""
         return {"candidate": self.candidate.name, "arm": self.arm, "seed": self.seed}
 
-    def task(self, profile: Profile) -> TaskRecipe:
+    def task(self, plan: SweepPlan) -> TaskRecipe:
         """The problems of this cell."""
+        profile = plan.recipe
         options = {**dict(profile.task.options), **dict(self.candidate.options)}
         return dataclasses.replace(profile.task, **dict(self.candidate.task), options=tuple(options.items()))
 
-    def sft(self, profile: Profile) -> SFTRecipe:
+    def sft(self, plan: SweepPlan) -> SFTRecipe:
         """The SFT recipe of this cell."""
-        return dataclasses.replace(profile.sft, **dict(self.candidate.sft))
+        return dataclasses.replace(plan.recipe.sft, **dict(self.candidate.sft))
 
     def grpo(self, plan: SweepPlan) -> GRPORecipe | None:
         """The GRPO recipe of this cell, ``None`` if it ends after SFT."""
@@ -111,9 +112,9 @@ def chosen(plan: SweepPlan) -> Candidate:
     profile = plan.recipe
     for candidate in plan.candidates:
         cell = Cell(candidate, plan.arms[0], plan.seeds[0])
-        same = (dict(cell.task(profile).options) == dict(profile.task.options)
-                and dataclasses.replace(cell.task(profile), options=profile.task.options) == profile.task
-                and cell.sft(profile) == profile.sft and cell.grpo(plan) in (None, profile.grpo_for(plan.start)))
+        same = (dict(cell.task(plan).options) == dict(profile.task.options)
+                and dataclasses.replace(cell.task(plan), options=profile.task.options) == profile.task
+                and cell.sft(plan) == profile.sft and cell.grpo(plan) in (None, profile.grpo_for(plan.start)))
         if same:
             return candidate
     raise ValueError(f"no candidate of the sweep has the recipe of profile {plan.profile!r}; add the chosen one to it")
@@ -142,17 +143,21 @@ def run_sweep(plan: SweepPlan, out: Path, jobs: int) -> dict[str, pd.DataFrame]:
 
 
 def check_tasks(plan: SweepPlan) -> None:
-    """Draw the fine-tuning problems of every cell, and those of every split that it is measured on.
-
-    Raises ``ValueError`` that names the candidate.
-    """
-    tasks = {(cell.task(plan.recipe), cell.seed): cell.candidate.name for cell in cells(plan)}
-    for (task, seed), name in tasks.items():
-        try:
-            build_problems(task, "sft", task.sft_rows, seed)
-            list(development(plan, task))
-        except ValueError as error:
-            raise ValueError(f"candidate {name!r} of the sweep: {error}") from error
+    """Draw all problems of the sweep once; raises ``ValueError`` that names the candidate whose cannot be drawn."""
+    seen = set()
+    for cell in cells(plan):
+        task = cell.task(plan)
+        splits = {("sft", cell.seed): task.sft_rows, **{(split, plan.seeds[0]): plan.problems for split in SPLITS}}
+        if cell.candidate.grpo is not None:
+            splits["rl", cell.seed] = task.rl_prompts
+        for (split, seed), count in splits.items():
+            if (task, split, seed) in seen:
+                continue
+            seen.add((task, split, seed))
+            try:
+                build_problems(task, split, count, seed)
+            except ValueError as error:
+                raise ValueError(f"candidate {cell.candidate.name!r} of the sweep, {split}: {error}") from error
 
 
 def _one_thread() -> None:
@@ -166,10 +171,10 @@ def train_start(plan: SweepPlan, cell: Cell, out: Path) -> None:
     from bi.training.sft import train_sft
 
     profile = plan.recipe
-    task, folder = cell.task(profile), _sft_folder(plan, cell, out)
+    task, folder = cell.task(plan), _sft_folder(plan, cell, out)
     problems = build_problems(task, "sft", task.sft_rows, cell.seed)
     rows = build_rows(problems, cell.arm, task, profile.rates, cell.seed)
-    train_sft(plan.start, rows, cell.sft(profile), cell.seed, folder / "model", progress=False)
+    train_sft(plan.start, rows, cell.sft(plan), cell.seed, folder / "model", progress=False)
     measure(plan, task, folder / "model", folder)
 
 
@@ -177,8 +182,7 @@ def run_cell(plan: SweepPlan, cell: Cell, out: Path) -> None:
     """GRPO of a cell from its SFT checkpoint, and its measurement; nothing if it ends after SFT."""
     from bi.training.grpo import train_grpo
 
-    profile, folder = plan.recipe, _folder(cell, out)
-    recipe, task = cell.grpo(plan), cell.task(profile)
+    recipe, task, folder = cell.grpo(plan), cell.task(plan), _folder(cell, out)
     if recipe is None:
         return
     problems = build_problems(task, "rl", task.rl_prompts, cell.seed)
@@ -250,5 +254,5 @@ def _folder(cell: Cell, out: Path) -> Path:
 
 def _sft_folder(plan: SweepPlan, cell: Cell, out: Path) -> Path:
     """Named by the recipes, so that candidates with the same task and SFT share it."""
-    name = digest([dataclasses.asdict(part) for part in (cell.task(plan.recipe), cell.sft(plan.recipe))])
+    name = digest([dataclasses.asdict(part) for part in (cell.task(plan), cell.sft(plan))])
     return out / "sft" / name / cell.arm / str(cell.seed)

@@ -10,7 +10,8 @@ import pandas as pd
 
 from bi.sweep import Candidate, SweepPlan, chosen
 
-CHOSEN = " (chosen)"
+KINDS = ("arithmetic", "look-up", "order")
+"""Kinds of first errors that the behaviours address; a good regime has some of each."""
 END = 10  # steps at the end of RL that a curve's last value is averaged over
 COLUMNS = {("accuracy", "sft", "dev_id"): "SFT", ("accuracy", "sft", "dev_ood"): "SFT, larger",
            ("accuracy", "rl", "dev_id"): "RL", ("accuracy", "rl", "dev_ood"): "RL, larger",
@@ -24,17 +25,23 @@ def changes(candidate: Candidate) -> str:
     return ", ".join(words) or "as the profile"
 
 
-def sweep_rows(plan: SweepPlan, metrics: pd.DataFrame) -> pd.DataFrame:
-    """A row a candidate and arm, as texts: means over seeds with the lowest and highest; the chosen one is marked."""
+def sweep_rows(plan: SweepPlan, metrics: pd.DataFrame, anatomy: pd.DataFrame | None = None) -> pd.DataFrame:
+    """A row a candidate and arm, as texts: means over seeds with the lowest and highest; the chosen one is marked.
+
+    With ``anatomy`` also the arm's rarest first error after SFT among :data:`KINDS`, and its share of all.
+    """
     taken = chosen(plan).name
     rows = []
     for candidate in plan.candidates:
         for arm, part in metrics[metrics["candidate"] == candidate.name].groupby("arm", sort=False):
-            mark = CHOSEN if candidate.name == taken else ""
+            mark = " (chosen)" if candidate.name == taken else ""
             row = {"recipe": candidate.name + mark, "sets": changes(candidate), "arm": arm}
             for (metric, stage, split), label in COLUMNS.items():
                 cell = part[(part["metric"] == metric) & (part["stage"] == stage) & (part["split"] == split)]
                 row |= {label: _spread(cell["value"])} if len(cell) else {}
+            if anatomy is not None:
+                shares = _error_shares(anatomy[anatomy["candidate"] == candidate.name])[arm].loc[list(KINDS)]
+                row["rarest error"] = f"{shares.idxmin()}, {100 * shares.min():.0f} %"
             rows.append(row)
     return pd.DataFrame(rows).fillna("–").set_index("recipe")
 
@@ -62,16 +69,21 @@ def sweep_facts(plan: SweepPlan, tables: Mapping[str, pd.DataFrame], start: str)
     accuracy = metrics[metrics["metric"] == "accuracy"]
     for (arm, stage, split), part in accuracy.groupby(["arm", "stage", "split"]):
         facts[f"{arm}_{stage}_{split.removeprefix('dev_')}"] = 100 * part["value"].mean()
-    whole = anatomy[(anatomy["operations"] == 0) & (anatomy["stage"] == "sft") & (anatomy["split"] == "dev_id")]
-    for (arm, kind), part in whole.groupby(["arm", "kind"]):
-        facts[f"{arm}_{kind.replace('-', '')}"] = 100 * part["share_of_errors"].mean()
+    for row in _error_shares(anatomy).reset_index().to_dict("records"):
+        facts[f"{row['arm']}_{row['kind'].replace('-', '')}"] = 100 * row["share_of_errors"]
     facts |= _alone_facts(plan, tables["metrics"])
-    shares = [facts[f"vanilla_{kind}"] for kind in ("arithmetic", "lookup", "order")]
+    shares = [facts[f"vanilla_{kind.replace('-', '')}"] for kind in KINDS]
     facts["level"] = _met(all(25 <= facts[f"{arm}_sft_id"] <= 60 for arm in ("vanilla", "bridge")))
     facts["spread"] = _met(min(shares) >= 20)
     if len(tables.get("curves", ())):
         facts |= _curve_facts(tables["curves"], name)
     return {f"{start}_{key}": value for key, value in facts.items()}
+
+
+def _error_shares(anatomy: pd.DataFrame) -> pd.Series:
+    """Share of each kind among the first errors after SFT by arm and kind, means over seeds."""
+    whole = anatomy[(anatomy["operations"] == 0) & (anatomy["stage"] == "sft") & (anatomy["split"] == "dev_id")]
+    return whole.groupby(["arm", "kind"])["share_of_errors"].mean()
 
 
 def _curve_facts(curves: pd.DataFrame, name: str) -> dict[str, Any]:

@@ -85,6 +85,8 @@ def invent_results(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     results = folder / "results" / PROFILE
     counts = pd.concat([_counts(cell, accuracy, seed, rng) for cell, accuracy in ACCURACY.items() for seed in SEEDS])
+    base = [_counts(("base", "base", split), 0.2, 0, np.random.default_rng(1)) for split in ("id", "ood")]
+    counts = pd.concat([counts, *base], ignore_index=True)
     values = counts.assign(task="igsm", metric="accuracy", value=counts["correct"] / counts["n"])
     train = pd.concat([_counts((arm, "sft", "train"), 0.4, seed, rng, n=8) for arm in ("vanilla", "bridge")
                        for seed in SEEDS])

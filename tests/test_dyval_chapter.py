@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import pandas as pd
 import pytest
 from book_cases import base_card, invent_results, sweep_tables
 
@@ -69,17 +68,11 @@ def test_rows_are_those_of_the_table(tables):
     rows = result_rows(moved(tables["summary"], 0.1, 0.2, "id")).set_index(["arm", "redundant premises"])
     assert len(rows) == 4 and list(rows) == ["after SFT", "after RL", "gain (points)"]
     summary = tables["summary"]
+    assert "base" in set(summary["arm"])  # which stands in the table and is no arm of the comparison
     wanted = summary[(summary["arm"] == "vanilla") & (summary["stage"] == "rl") & (summary["split"] == "ood")
                      & (summary["metric"] == "accuracy") & (summary["versus"].isna())]["value"].item()
     assert rows.loc[("vanilla", "many redundant premises"), "after RL"] == f"{100 * wanted:.1f}"
     assert ready_rows(tables["influence"])["arm"].tolist() == ["vanilla", "bridge"]
-
-
-def test_the_base_is_no_arm_of_the_comparison(tables):
-    summary = tables["summary"]
-    base = summary[(summary["arm"] == "vanilla") & (summary["stage"] == "sft")].assign(arm="base", stage="base")
-    more = pd.concat([base, summary], ignore_index=True)
-    assert result_rows(more).equals(result_rows(summary)) and dyval_facts(more) == dyval_facts(summary)
 
 
 def test_what_rl_moved_is_told_from_the_tables(tables):
@@ -117,7 +110,9 @@ def test_the_choice_of_the_shape_is_told_from_its_tables():
 
 def test_trees_are_counted_split_by_split():
     rows = tree_rows(CPU_DYVAL.task, 30).astype(float)
-    assert (rows["lines of an answer"] <= rows["of these numbers that are stated"] + rows["operations"] + 0.11).all()
+    rounding = 3 * 0.05  # three numbers told to a tenth
+    most = rows["of these numbers that are stated"] + rows["operations"] + rounding
+    assert (rows["lines of an answer"] <= most).all()
     useless = rows["premises that are of no use"]
     assert useless.iloc[-1] >= 4 and (useless.iloc[:-1] <= 3).all()
     deeper = dataclasses.replace(CPU_DYVAL.task, options=(*CPU_DYVAL.task.options, ("sft.min_depth", 2),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bi.provenance import code_state, gpu_names, hardware, provenance, sidecar, write_table
+from bi.provenance import code_state, gpu_names, hardware, provenance, sidecar, spent, write_table
 
 
 @pytest.fixture
@@ -21,6 +21,11 @@ def repository(tmp_path):
     for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]):
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
     return tmp_path
+
+
+def test_time_of_work_that_went_on_is_that_of_all_its_calls(tmp_path):
+    assert spent(tmp_path / "timing.json", 12.34) == 12.34
+    assert spent(tmp_path / "timing.json", 2.0) == pytest.approx(14.3) == spent(tmp_path / "timing.json", 0.0)
 
 
 def test_facts_name_code_recipe_seeds_hardware_libraries_and_time():

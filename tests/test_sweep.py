@@ -16,7 +16,7 @@ PLAN = PLANS["smoke"]
 def test_every_plan_names_fields_that_exist_and_no_seed_of_the_book():
     for plan in PLANS.values():
         for cell in cells(plan):
-            cell.task(plan.recipe), cell.sft(plan.recipe), cell.grpo(plan)
+            cell.task(plan), cell.sft(plan), cell.grpo(plan)
             assert cell.seed not in plan.recipe.seeds
         assert len({candidate.name for candidate in plan.candidates}) == len(plan.candidates)
 
@@ -30,7 +30,7 @@ def test_an_unknown_plan_or_field_is_refused():
     with pytest.raises(ValueError, match="unknown sweep 'no'"):
         get_plan("no")
     with pytest.raises(TypeError, match="learning"):
-        Cell(Candidate("x", sft=(("learning", 1),)), "bridge", 0).sft(PLAN.recipe)
+        Cell(Candidate("x", sft=(("learning", 1),)), "bridge", 0).sft(PLAN)
 
 
 def test_development_problems_are_no_test_problems():
@@ -52,7 +52,7 @@ def test_candidates_with_the_same_sft_share_it(tmp_path):
 def test_a_candidate_changes_single_options_of_the_task():
     before = PLAN.recipe.task
     candidate = Candidate("x", task=(("sft_rows", 5),), options=(("redundant", (2, 3)),))
-    after = Cell(candidate, "bridge", 0).task(PLAN.recipe)
+    after = Cell(candidate, "bridge", 0).task(PLAN)
     assert dict(after.options) == {**dict(before.options), "redundant": (2, 3)}
     assert after.sft_rows == 5 and after.train_ops == before.train_ops
 
@@ -62,7 +62,7 @@ def test_problems_that_cannot_be_drawn_stop_a_sweep_before_it_trains(tmp_path, m
     plan = dataclasses.replace(
         get_plan("dyval"), problems=2,
         candidates=(Candidate("too linked", options=(("min_depth", 2), ("max_depth", 2), ("extra_links", (1, 3)))),))
-    with pytest.raises(ValueError, match="candidate 'too linked' of the sweep: .*extra links need at least 3 levels"):
+    with pytest.raises(ValueError, match="'too linked' of the sweep, sft: .*extra links need at least 3 levels"):
         sweep.run_sweep(plan, tmp_path, 1)
     assert not list(tmp_path.iterdir())
 

@@ -23,9 +23,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pandas as pd
 
 from bi.progress import Progress
-from bi.provenance import provenance, write_table
+from bi.provenance import provenance, spent, write_table
 from bi.recipes import PROFILES, digest, get_profile
-from bi.runs import Run
+from bi.runs import TIMING, Run
 from workflow.stages import ROOT
 
 PLACE = ROOT / "results" / "influence"
@@ -51,7 +51,7 @@ def bias(options: argparse.Namespace) -> None:
 
     began, line = time.monotonic(), Progress(len(BIAS["seeds"]), "policy")
     table = bias_table(BIAS["seeds"], BIAS["sizes"], progress=lambda done, _: line.update(done))
-    _write("bias", table, began, "any", BIAS["seeds"], BIAS)
+    _write("bias", table, time.monotonic() - began, "any", BIAS["seeds"], BIAS)
 
 
 def sketch(options: argparse.Namespace) -> None:
@@ -65,7 +65,7 @@ def sketch(options: argparse.Namespace) -> None:
     rollouts = make_rollouts(policy, _prompts(profile, "rl", SKETCH["prompts"]), SKETCH["rollouts"],
                              max_new_tokens=profile.grpo.max_completion_length, purpose="sketch")
     table = sketch_table(policy, rollouts, SKETCH["sizes"], SKETCH["seeds"])
-    _write("sketch", table, began, profile.name, SKETCH["seeds"], SKETCH)
+    _write("sketch", table, time.monotonic() - began, profile.name, SKETCH["seeds"], SKETCH)
 
 
 def steps(options: argparse.Namespace) -> None:
@@ -73,7 +73,7 @@ def steps(options: argparse.Namespace) -> None:
     from bi.influence.step_test import run_step_test
     from bi.training.policy import load_policy
 
-    profile, began = get_profile(options.profile), time.monotonic()
+    profile, wall_s = get_profile(options.profile), 0.0
     recipe, model, seeds = profile.step_test, profile.models[0].name, [int(s) for s in options.seeds.split(",")]
     cells = [Run(profile.name, model, arm, seed, options.runs) for arm in options.arms.split(",") for seed in seeds]
     missing = [str(run.sft_model) for run in cells if not run.sft_model.is_dir()]
@@ -83,14 +83,16 @@ def steps(options: argparse.Namespace) -> None:
     for run in cells:
         work = run.folder("step_test") / digest([recipe, profile.task, _fingerprint(run)])
         work.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
         found = run_step_test(
             load_policy(run.sft_model), _prompts(profile, "rl", recipe.train_prompts, run.seed),
             _prompts(profile, "dev_id", recipe.select_prompts + recipe.target_prompts), recipe,
             max_new_tokens=profile.grpo_for(model).max_completion_length, seed=run.seed, work=work)
+        wall_s += spent(work / TIMING, time.monotonic() - began)
         for name, table in found.items():
             frames.setdefault(name, []).append(table.assign(arm=run.arm, seed=run.seed))
     for name, tables in frames.items():
-        _write(name, pd.concat(tables, ignore_index=True), began, profile.name, seeds, recipe,
+        _write(name, pd.concat(tables, ignore_index=True), wall_s, profile.name, seeds, recipe,
                checkpoints={f"{run.arm} {run.seed}": _fingerprint(run) for run in cells})
 
 
@@ -107,9 +109,9 @@ def _prompts(profile: Any, split: str, count: int, seed: int = 0) -> list[dict[s
     return [prompt_row(problem, profile.task) for problem in build_problems(profile.task, split, count, seed)]
 
 
-def _write(name: str, table: pd.DataFrame, began: float, profile: str, seeds: list[int], recipe: Any,
+def _write(name: str, table: pd.DataFrame, wall_s: float, profile: str, seeds: list[int], recipe: Any,
            **more: Any) -> None:
-    facts = provenance(profile, seeds, digest(recipe), time.monotonic() - began, root=ROOT, **more)
+    facts = provenance(profile, seeds, digest(recipe), wall_s, root=ROOT, **more)
     print(write_table(PLACE / f"{name}.csv", table, facts).relative_to(ROOT))
 
 

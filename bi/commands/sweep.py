@@ -26,8 +26,9 @@ def sweep(
     bi sweep grpo --out results/sweep/grpo
     """
     prepare_torch()
-    from bi.provenance import provenance, write_table
+    from bi.provenance import provenance, spent, write_table
     from bi.recipes import digest
+    from bi.runs import TIMING
     from bi.sweep import cells, run_sweep
     from bi.sweep_plans import get_plan
 
@@ -36,7 +37,8 @@ def sweep(
     say(f"{name}: {many} = {len(cells(plan))} runs")
     begin = time.monotonic()
     tables = run_sweep(plan, runs / name, jobs or os.cpu_count() or 1)
-    facts = provenance(plan.profile, plan.seeds, digest(plan), time.monotonic() - begin, sweep=name)
+    wall_s = spent(runs / name / TIMING, time.monotonic() - begin)
+    facts = provenance(plan.profile, plan.seeds, digest(plan), wall_s, sweep=name)
     for table, content in tables.items():
         if len(content):
             write_table(out / f"{table}.csv", content, facts)
