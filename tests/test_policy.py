@@ -114,6 +114,8 @@ def test_the_fingerprint_follows_the_weights_and_nothing_else(folder, tmp_path):
     copy = tmp_path / "elsewhere"
     shutil.copytree(folder, copy)
     (copy / "history.csv").write_text("step,loss\n")
+    for name in ("complete.json", "recipe.json", "overlap.provenance.json"):
+        (copy / name).write_text("{}")
     assert fingerprint(copy) == fingerprint(folder)
     save_policy(tiny_policy(WORDS, seed=1), str(copy))
     assert fingerprint(copy) != fingerprint(folder)

@@ -258,14 +258,17 @@ def needs_checkpointing(config: Any) -> bool:
 
 
 def fingerprint(name_or_path: str | os.PathLike[str]) -> str:
-    """Digest of what a checkpoint computes (config, weights, tokenizer), or of the name of a hub model."""
+    """Digest of what a checkpoint computes (config, weights, tokenizer), or of the name of a hub model.
+
+    Neither the record of a finished run nor the card of a base counts: they may be written anew for the same model.
+    """
     source = Path(resolve(name_or_path))
     if not source.is_dir():
         return hashlib.sha256(str(source).encode()).hexdigest()[:16]
     state = hashlib.sha256()
     for path in sorted(source.iterdir()):
         if path.is_file() and path.suffix in (".safetensors", ".bin", ".json", ".model", ".jinja"):
-            if path.name == "complete.json":
+            if path.name in ("complete.json", "recipe.json") or path.name.endswith(".provenance.json"):
                 continue
             state.update(path.name.encode())
             with path.open("rb") as handle:
