@@ -56,7 +56,7 @@ help: ## List these commands
 	@echo '  ARGS        more options for pytest, as in ARGS="-k igsm"'
 	@echo '  BASE        which base model base trains: tiny-base (the default), plain-base, wide-base, small-base'
 	@echo '              or dyval-base'
-	@echo '  SWEEP       which sweep: grpo (the default), sft, regime, dyval or dose'
+	@echo '  SWEEP       which sweep: grpo (the default), sft, regime, arms, dyval or dose'
 	@echo '  PYTHON      the Python 3.11 or 3.12 that .venv is made from'
 	@echo '  INSTALLER   pip: do without uv'
 
@@ -88,7 +88,7 @@ slides: $(STAMP) ## Make slides from the chapters, to show from a folder (render
 base: $(STAMP) ## Train a base model anew: models/tiny-base, or models/BASE
 	@$(PY) -m bi base --name $(BASE) --out models/$(BASE)
 
-sweep: $(STAMP) ## Try the recipes of a sweep, SWEEP=grpo, sft, regime, dyval or dose, on development problems; resumes where it stopped
+sweep: $(STAMP) ## Try the recipes of a sweep, SWEEP=grpo, sft, regime, arms, dyval or dose, on development problems; resumes where it stopped
 	@$(PY) -m bi sweep $(SWEEP) --out results/sweep/$(SWEEP) $(if $(CORES),--jobs $(CORES))
 
 lint: $(STAMP) ## Check style and types

@@ -19,6 +19,7 @@ def _trees(levels: int, sft: tuple[int, int], links: tuple[int, int] = (0, 0),
             ("extra_links", links), ("ood.redundant", crowd))
 
 
+RATES = (5e-5, 1e-4, 2e-4)  # learning rates of GRPO that are tried on every arm
 LONG, SHORT = (1, 2, 5, 4), (1, 4, 4, 0)  # weights of formulas with 0, 1, 2, 3 quantities
 PLANS = {
     "regime": SweepPlan(
@@ -41,9 +42,17 @@ PLANS = {
     "grpo": SweepPlan(
         "cpu",
         (
-            *(Candidate(f"GRPO {rate:g}", grpo=(("learning_rate", rate),)) for rate in (5e-5, 1e-4, 2e-4)),
+            *(Candidate(f"GRPO {rate:g}", grpo=(("learning_rate", rate),)) for rate in RATES),
             Candidate("subgoals alone", grpo=(("learning_rate", 1e-4),), arms=("subgoal",)),
         ),
+    ),
+    # The same rates on the other arms of the book, after the recipe was frozen: does it serve them as well? Subgoals
+    # alone at the middle rate are in the sweep above.
+    "arms": SweepPlan(
+        "cpu",
+        tuple(Candidate(f"GRPO {rate:g}", grpo=(("learning_rate", rate),),
+                        arms=("pp", "rc", "subgoal") if rate != 1e-4 else ("pp", "rc")) for rate in RATES),
+        arms=("pp", "rc", "subgoal"),
     ),
     "dyval": SweepPlan(
         "cpu-dyval",
