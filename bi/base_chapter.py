@@ -53,9 +53,10 @@ class Card:
         """Share of right problems (or lines) at ``n_ops`` operations; ``ValueError`` where the card has no such row."""
         return float(_row(self.accuracy, metric, n_ops)["value"])
 
-    def pooled(self, *metrics: str) -> float:
-        """Share over all numbers of operations together, each line counted once."""
+    def pooled(self, *metrics: str, most_ops: int | None = None) -> float:
+        """Share over all numbers of operations together (up to ``most_ops``), each line counted once."""
         rows = self.accuracy[self.accuracy["metric"].isin(metrics)]
+        rows = rows if most_ops is None else rows[rows["n_ops"] <= most_ops]
         return float(np.average(rows["value"], weights=rows["n"]))
 
     def wide(self) -> float:
@@ -81,6 +82,7 @@ def base_facts(card: Card, corpus: CorpusRecipe, parameters: int) -> dict[str, A
         "n": int(card.accuracy.loc[card.accuracy["metric"] == "accuracy", "n"].max()),
         **{f"accuracy_{n}": 100 * card.share("accuracy", n) for n in steps},
         "lookup_least": 100 * card.least("lookup", 5), "order_least": 100 * card.least("order", 5),
+        "lookup_to_5": 100 * card.pooled("lookup", most_ops=5),
         "lookup_8": 100 * card.share("lookup", 8),
         "one_operation": 100 * card.pooled("arithmetic_1"), "two_operations": 100 * card.pooled("arithmetic_2"),
         "three_operations": 100 * card.pooled(f"arithmetic_{WIDEST}"),

@@ -391,13 +391,23 @@ PAPER_DYVAL = dataclasses.replace(
 )
 
 PROFILES = {profile.name: profile for profile in (SMOKE, CPU, GPU, PAPER)}
-OTHER_TASKS = {profile.name: profile for profile in (SMOKE_DYVAL, CPU_DYVAL, GPU_DYVAL, PAPER_DYVAL)}
-"""Profiles of another task, called like the one whose results they join and the grid that runs them."""
+
+
+def _with_further_seeds(profile: Profile, count: int = 2) -> Profile:
+    """The main comparison and its strongest control with seeds that nothing was chosen on; all else stays as it is."""
+    seeds = tuple(range(max(profile.seeds) + 1, max(profile.seeds) + 1 + count))
+    return dataclasses.replace(profile, name=f"{profile.name}-seeds", models=profile.models[:1], bases=(), seeds=seeds,
+                               arms=("vanilla", "bridge", "subgoal"))
+
+
+BESIDE = {profile.name: profile for profile in (
+    SMOKE_DYVAL, CPU_DYVAL, GPU_DYVAL, PAPER_DYVAL, *map(_with_further_seeds, PROFILES.values()))}
+"""Profiles of another task, or with further seeds, called like the one whose results they join and their grid."""
 
 
 def get_profile(name: str) -> Profile:
     """The profile called ``name``; raises ``ValueError`` that lists the known ones."""
-    known = PROFILES | OTHER_TASKS
+    known = PROFILES | BESIDE
     if name not in known:
         raise ValueError(f"unknown profile {name!r}; choose one of {', '.join(known)}")
     return known[name]

@@ -111,6 +111,11 @@ def invent_results(folder: Path) -> Path:
     for name in ("main", "summary", "rollout_accuracy", "influence", "anatomy", "behaviors"):
         write_table(results / "dyval" / f"{name}.csv", tables[name], provenance(PROFILE, SEEDS, "0123456789ab", 12.0,
                                                                                 root=ROOT))
+    later = counts.assign(seed=counts["seed"] + len(SEEDS))
+    for name, table in {"summary": tables["summary"], "rollout_accuracy": later,
+                        "ablation": ablation_table(later, resamples=50)}.items():
+        write_table(results / "seeds" / f"{name}.csv", table, provenance(PROFILE, SEEDS, "0123456789ab", 12.0,
+                                                                         root=ROOT))
     for name, recipe in BASES.items():
         for table, content in base_card(SIZE[recipe.corpus.size], recipe.corpus.sizes).items():
             facts = provenance("base", [0], "0123456789ab", 12.0, root=ROOT)
@@ -119,7 +124,7 @@ def invent_results(folder: Path) -> Path:
                           columns=["work", "tokens_per_s", "slowest", "fastest", "floor_share", "n"])
     write_table(results.parent / "benchmarks" / "throughput.csv", speeds, provenance(PROFILE, [0], "0123456789ab", 12.0,
                                                                                       root=ROOT))
-    for name in ("regime", "sft", "grpo", "dyval"):
+    for name in ("regime", "sft", "grpo", "arms", "dyval"):
         for table, content in sweep_tables(get_plan(name)).items():
             facts = provenance(PROFILE, [1000], "0123456789ab", 12.0, root=ROOT)
             write_table(results.parent / "sweep" / name / f"{table}.csv", content, facts)

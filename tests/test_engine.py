@@ -14,6 +14,7 @@ import pytest
 import yaml
 from engine_cases import copy_code, write_notebook
 
+from bi.chapter import EXPERIMENTS
 from bi.recipes import CPU, SMOKE
 from bi.runs import Run, slug
 from workflow import run as driver
@@ -163,9 +164,8 @@ def test_the_grid_has_every_cell_once():
 def test_grids_share_their_cells_and_keep_their_tables_apart():
     tables = {name: make_grid("cpu", name).jobs()[-1] for name in GRIDS}
     folders = {name: STAGES[stage].folder(run) for name, (stage, run) in tables.items()}
-    assert folders["main"] == folders["full"] and len(set(folders.values())) == 8
-    assert [make_grid("cpu", name).results for name in GRIDS] == ["", "", "probability", "rejection", "tokens",
-                                                                "passes", "through", "bases", "dyval"]
+    assert folders["main"] == folders["full"] and len(set(folders.values())) == len(GRIDS) - 1
+    assert [make_grid("cpu", name).results for name in GRIDS] == ["", "", *EXPERIMENTS]
     bridge = {name: {STAGES[stage].folder(run) for stage, run in make_grid("cpu", name).jobs() if stage == "grpo"}
               for name in GRIDS}
     assert len(bridge["main"] & bridge["probability"]) == 6 and bridge["passes"] == bridge["through"] == bridge["main"]
@@ -190,6 +190,14 @@ def test_the_grid_of_another_task_has_cells_of_its_own_and_joins_the_results_of_
         assert "gpu=1" in Snake(make_grid(name, "dyval"), ROOT / "runs", 1, cluster=cluster).command()
     with pytest.raises(ValueError, match="'cpu-dyval' belongs to the results of 'cpu': PROFILE=cpu GRID=dyval"):
         make_grid("cpu-dyval")
+
+
+def test_the_grid_of_further_seeds_has_cells_of_its_own_and_joins_the_results_of_its_profile():
+    grid = make_grid("cpu", "seeds")
+    assert (grid.profile.name, grid.home, grid.results) == ("cpu-seeds", "cpu", "seeds")
+    trained = {(run.arm, run.seed) for stage, run in grid.jobs() if stage == "grpo"}
+    assert trained == {(arm, seed) for arm in ("vanilla", "bridge", "subgoal") for seed in (3, 4)}
+    assert make_grid("cpu", "seeds:bridge").kept == ["results/cpu/seeds"]
 
 
 def test_arms_of_rollouts_are_selected_and_all_others_drawn():

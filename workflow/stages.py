@@ -74,6 +74,7 @@ STAGES = {
         Stage("tables_rejection", JOINED, file="tables"),
         Stage("tables_tokens", JOINED, file="tables"),
         Stage("tables_dyval", JOINED, file="tables"),
+        Stage("tables_seeds", JOINED, file="tables"),
         Stage("tables_passes", TABLES),
         Stage("tables_through", TABLES),
         Stage("tables_bases", (*JOINED, "models")),
@@ -88,8 +89,8 @@ class GridPlan:
 
     The tables of ``main`` and ``full`` are the profile's; every other grid has tables of its own, published in a folder
     of its name, and shares the cells of its arms with the others. With ``bases`` the cells are those of the profile's
-    further bases too, and the tables, made once, compare all of them. With a ``task`` they are those of another
-    profile, ``cpu-dyval`` for ``cpu`` and the task ``dyval``, whose tables join the results of the first.
+    further bases too, and the tables, made once, compare all of them. With ``beside`` they are those of another
+    profile, ``cpu-dyval`` beside ``cpu`` for ``dyval``, whose tables join the results of the first.
     """
 
     meaning: str
@@ -97,7 +98,7 @@ class GridPlan:
     cells: tuple[str, ...] = AROUND_RL
     tables: str = "tables"
     bases: bool = False
-    task: str = ""
+    beside: str = ""
 
 
 GRIDS = {
@@ -113,7 +114,8 @@ GRIDS = {
                         tables="tables_through"),
     "bases": GridPlan("the same arms from other base models, and more sizes of problems",
                       cells=("measure", "grpo", "evaluate", "sizes"), tables="tables_bases", bases=True),
-    "dyval": GridPlan("the profile's arms on DyVal arithmetic", tables="tables_dyval", task="dyval"),
+    "dyval": GridPlan("the profile's arms on DyVal arithmetic", tables="tables_dyval", beside="dyval"),
+    "seeds": GridPlan("the main comparison with further seeds", tables="tables_seeds", beside="seeds"),
 }
 
 
@@ -142,7 +144,7 @@ class Grid:
     @property
     def home(self) -> str:
         """The profile that its results belong to."""
-        return self.profile.name.removesuffix(f"-{self.plan.task}")
+        return self.profile.name.removesuffix(f"-{self.plan.beside}")
 
     @property
     def every(self) -> tuple[str, ...]:
@@ -186,7 +188,7 @@ class Grid:
         The first that has it counts: an arm of the profile's own tables is read there, not in an older copy.
         """
         profile = f"{RESULTS}/{self.home}"
-        alone = self.plan.bases or self.plan.task
+        alone = self.plan.bases or self.plan.beside
         places = [f"{profile}/{self.results}"] if alone else [profile, f"{profile}/{self.results}"]
         return places if self.only else []
 
@@ -216,7 +218,7 @@ def make_grid(profile: str, name: str = "main") -> Grid:
     name, _, only = name.partition(":")
     if name not in GRIDS:
         raise ValueError(f"unknown grid {name!r}; choose one of {', '.join(GRIDS)}")
-    grid = Grid(_profile_of(profile, GRIDS[name].task), name, tuple(filter(None, only.split(","))))
+    grid = Grid(_profile_of(profile, GRIDS[name].beside), name, tuple(filter(None, only.split(","))))
     if only and not (grid.results and "kept" in STAGES[grid.plan.tables].parameters):
         raise ValueError(f"GRID={name}:{only}: {name} always runs whole; leave out what follows the colon")
     if only and not grid.plan.bases and len(grid.models) > 1:
@@ -233,12 +235,12 @@ def make_grid(profile: str, name: str = "main") -> Grid:
     return grid
 
 
-def _profile_of(name: str, task: str) -> Profile:
-    """The profile with the cells of a grid of ``task`` (empty: the profile's own) whose results belong to ``name``."""
+def _profile_of(name: str, beside: str) -> Profile:
+    """The profile of a grid's cells, one ``beside`` that called ``name`` or (empty) that one itself."""
     home, _, other = get_profile(name).name.partition("-")
-    if other and other != task:
+    if other and other != beside:
         raise ValueError(f"the profile {name!r} belongs to the results of {home!r}: PROFILE={home} GRID={other}")
-    return get_profile(f"{home}-{task}" if task else home)
+    return get_profile(f"{home}-{beside}" if beside else home)
 
 
 def check_notebooks(grid: Grid, root: Path = ROOT) -> None:

@@ -1,0 +1,53 @@
+"""The main comparison once more, with seeds that were run after all else was settled: numbers for the chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bi.evaluation.ablation import ablation_table
+from bi.evaluation.findings import SPLITS
+from bi.evaluation.verdicts import estimate_of, rows_of
+from bi.figure_style import ARM_COLORS, ordered
+
+STAGES = {"gain": "gain", "rl": "after RL"}
+
+
+def pooled_counts(first: pd.DataFrame, further: pd.DataFrame) -> pd.DataFrame:
+    """Rows of ``rollout_accuracy`` of both, for the arms that both have; ``ValueError`` where they share a seed."""
+    arms = [arm for arm in dict.fromkeys(further["arm"]) if arm != "base" and arm in set(first["arm"])]
+    parts = [counts[counts["arm"].isin(arms)] for counts in (first, further)]
+    if shared := sorted(set(parts[0]["seed"]) & set(parts[1]["seed"])):
+        raise ValueError(f"seeds {', '.join(map(str, shared))} are in both tables; further seeds are others")
+    return pd.concat(parts, ignore_index=True)
+
+
+def seed_rows(first: pd.DataFrame, further: pd.DataFrame | None, counts: Sequence[pd.DataFrame | None]) -> pd.DataFrame:
+    """Bridge minus each other arm, in points with intervals, as texts: first seeds, further ones, all together.
+
+    ``first``, ``further``: tables ``ablation``; ``counts``: the tables ``rollout_accuracy`` of both, of which the
+    differences over all seeds are made. Empty where the further seeds have not been run.
+    """
+    before, after = counts
+    if further is None or before is None or after is None:
+        return pd.DataFrame()
+    together = pooled_counts(before, after)
+    tables = {_words(before): first, _words(after): further, _words(together): ablation_table(together)}
+    rows = []
+    for versus in ordered(further.loc[further["arm"] == "bridge", "versus"], ARM_COLORS):
+        for split, size in SPLITS.items():
+            for stage, words in STAGES.items():
+                cells = {name: _brief(table, versus, stage, split) for name, table in tables.items()}
+                rows.append({"bridge minus": versus, "problems": size, "difference": words, **cells})
+    return pd.DataFrame(rows).set_index("bridge minus")
+
+
+def _words(counts: pd.DataFrame) -> str:
+    seeds = sorted(set(counts.loc[counts["arm"] != "base", "seed"]))
+    return f"seeds {', '.join(map(str, seeds))}" if len(seeds) < 4 else f"all {len(seeds)} seeds"
+
+
+def _brief(table: pd.DataFrame, versus: str, stage: str, split: str) -> str:
+    rows = rows_of(table, how="all", arm="bridge", versus=versus, stage=stage, split=split)
+    return estimate_of(rows.iloc[0]).brief() if len(rows) else "–"
