@@ -12,7 +12,8 @@ from bi.bases_chapter import condition_rows
 from bi.chapter import UNMEASURED
 from bi.evaluation.findings import CROWDED
 from bi.evaluation.verdicts import find
-from bi.figure_style import ARM_COLORS, BEHAVIOR_LABELS, ordered
+from bi.evidence_chapters import trained_arms
+from bi.figure_style import BEHAVIOR_LABELS
 from bi.recipes import TaskRecipe
 from bi.sweep import SweepPlan
 from bi.sweep_chapter import sweep_facts, sweep_rows
@@ -79,7 +80,7 @@ def dyval_facts(summary: pd.DataFrame | None) -> dict[str, Any]:
     for split, words in CROWDED.items():
         start, end = (find(summary, "bridge", stage, split, versus="vanilla") for stage in ("sft", "rl"))
         parts.append(f"with {words} it starts {start.points()} and ends {end.points()}")
-    return {"measured": f"Measured here: {', '.join(_trained(summary))}.",
+    return {"measured": f"Measured here: {', '.join(trained_arms(summary))}.",
             "method": find(summary, "bridge", "gain", "id", versus="vanilla").method,
             "levels": f"Bridge relative to vanilla: {'; '.join(parts)}."}
 
@@ -100,24 +101,6 @@ def moved_text(behaviors: pd.DataFrame | None, anatomy: pd.DataFrame | None) -> 
     return (f"In bridge, RL takes {changes} a completion. After it arithmetic is the first error of "
             f"{100 * errors['bridge']:.0f} per cent of bridge's completions and {100 * errors['vanilla']:.0f} per cent "
             "of vanilla's.")
-
-
-def result_rows(summary: pd.DataFrame | None) -> pd.DataFrame:
-    """A row an arm and kind of test problems: per cent right after SFT and after RL, and the gain, as texts."""
-    if summary is None:
-        return pd.DataFrame()
-    rows = []
-    for arm in _trained(summary):
-        for split, words in CROWDED.items():
-            before, after = (100 * find(summary, arm, stage, split).value for stage in ("sft", "rl"))
-            rows.append({"arm": arm, "redundant premises": words, "after SFT": f"{before:.1f}",
-                         "after RL": f"{after:.1f}", "gain (points)": find(summary, arm, "gain", split).brief()})
-    return pd.DataFrame(rows)
-
-
-def _trained(summary: pd.DataFrame) -> list[str]:
-    """Arms that went through RL, in the order of the book; the base, which stands in the table too, did not."""
-    return ordered(summary.loc[summary["stage"] == "rl", "arm"], ARM_COLORS)
 
 
 def ready_rows(influence: pd.DataFrame | None) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from bi.evaluation.claims import CLAIMS
 from bi.evaluation.findings import SPLITS, Finding
 from bi.evaluation.lines import CHANGE, fate
 from bi.evaluation.passes import REPORTED
-from bi.evaluation.verdicts import Estimate, rows_of
+from bi.evaluation.verdicts import Estimate, find, rows_of
 from bi.evidence_figures import unmeasured
 from bi.figure_style import ARM_COLORS, ordered
 
@@ -58,6 +58,34 @@ def ablation_facts(ablation: pd.DataFrame | None) -> dict[str, Any]:
         facts["verdict_arms"] = (f"On problems of the training size, {counted.get('more', 0)} of {counted.sum()} arms "
                                  f"gain more than vanilla after correction, and {counted.get('less', 0)} gain less.")
     return facts
+
+
+def trained_arms(summary: pd.DataFrame) -> list[str]:
+    """Arms that went through RL, in the order of the book; the base, which stands in the table too, did not."""
+    return ordered(summary.loc[summary["stage"] == "rl", "arm"], ARM_COLORS)
+
+
+def result_rows(summary: pd.DataFrame | None, sizes: Mapping[str, str] = SPLITS, label: str = "problems"
+                ) -> pd.DataFrame:
+    """A row an arm and kind of test problems: per cent right after SFT and after RL, and the gain, as texts."""
+    if summary is None:
+        return pd.DataFrame()
+    rows = []
+    for arm in trained_arms(summary):
+        for split, words in sizes.items():
+            before, after = (100 * find(summary, arm, stage, split).value for stage in ("sft", "rl"))
+            rows.append({"arm": arm, label: words, "after SFT": f"{before:.1f}", "after RL": f"{after:.1f}",
+                         "gain (points)": find(summary, arm, "gain", split).brief()})
+    return pd.DataFrame(rows)
+
+
+def beside_text(ablation: pd.DataFrame | None, versus: str, stage: str) -> str:
+    """Every other arm minus ``versus`` at a stage, on problems of the training size, in points, for a sentence."""
+    rows = differences(ablation, versus, stage)
+    if rows.empty:
+        return UNMEASURED
+    rows = rows[rows["problems"] == SPLITS["id"]]
+    return ", ".join(f"{row['arm']} {row[f'{stage} minus {versus} (points)']}" for row in rows.to_dict("records"))
 
 
 def order_facts(influence: pd.DataFrame, summary: pd.DataFrame) -> dict[str, str]:

@@ -11,13 +11,13 @@ from bi.dyval_chapter import (
     level_rows,
     moved_text,
     ready_rows,
-    result_rows,
     shape_rows,
     shape_text,
     tree_rows,
 )
 from bi.evaluation.claims import CLAIMS, judge_claims
-from bi.evaluation.findings import HOLDS, IN_PART, OPEN, OPPOSITE
+from bi.evaluation.findings import CROWDED, HOLDS, IN_PART, OPEN, OPPOSITE
+from bi.evidence_chapters import result_rows
 from bi.recipes import CPU_DYVAL
 from bi.sweep_plans import get_plan
 
@@ -65,7 +65,8 @@ def test_facts_say_start_gain_and_end_or_that_nothing_was_measured(tables):
 
 
 def test_rows_are_those_of_the_table(tables):
-    rows = result_rows(moved(tables["summary"], 0.1, 0.2, "id")).set_index(["arm", "redundant premises"])
+    summary = moved(tables["summary"], 0.1, 0.2, "id")
+    rows = result_rows(summary, CROWDED, "redundant premises").set_index(["arm", "redundant premises"])
     assert len(rows) == 4 and list(rows) == ["after SFT", "after RL", "gain (points)"]
     summary = tables["summary"]
     assert "base" in set(summary["arm"])  # which stands in the table and is no arm of the comparison
