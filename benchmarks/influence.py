@@ -139,8 +139,8 @@ def bfloat16(job: Job) -> np.ndarray:
 
 
 def sketch(job: Job) -> np.ndarray:
-    """The same in float32 with sketched rows (fold, k = 2^20, or 2^18 for a model with fewer parameters)."""
-    size = 2**20 if sum(p.numel() for p in job.model.parameters()) > 2**21 else 2**18
+    """The same in float32 with sketched rows (fold, k = 2^20, or 2^19 for a model with hardly more parameters)."""
+    size = 2**20 if sum(p.numel() for p in job.model.parameters()) > 2**21 else 2**19
     return gram(group_gradients(job.model, job.rollouts, sketch=Sketch("fold", size)).full())
 
 
@@ -255,20 +255,26 @@ def flops(job: Job) -> float:
     return total + 2 * len(job.groups) ** 2 * size
 
 
-def cosine_error(found: np.ndarray, truth: np.ndarray) -> float:
-    """Largest error of a Gram matrix in units of the truth's diagonal (a difference of cosines)."""
+def entry_error(found: np.ndarray, truth: np.ndarray) -> float:
+    """Largest error of an entry of a Gram matrix, those on its diagonal too, relative to the norms of its prompts."""
     scale = np.sqrt(np.diagonal(truth))
     return float(np.abs((found - truth) / np.outer(scale, scale)).max())
 
 
+def cosine_error(found: np.ndarray, truth: np.ndarray) -> float:
+    """Root mean square error of the cosines of different prompts: what is wrong with directions, whatever the norms."""
+    cosines = [gram / np.sqrt(np.outer(np.diagonal(gram), np.diagonal(gram))) for gram in (found, truth)]
+    return float(np.sqrt(np.mean((cosines[0] - cosines[1])[~np.eye(len(truth), dtype=bool)] ** 2)))
+
+
 def compare(job: Job, names: list[str], rounds: int) -> pd.DataFrame:
-    """Time the methods in turns; rows ``method, seconds, ratio, error, floor_share, n``."""
+    """Time the methods in turns; rows ``method, seconds, ratio, error, cosine_error, floor_share, n``."""
     import copy
 
     truth = loop(job, copy.deepcopy(job.model).double())
     truths = {name: linear_only(job) if name == "kronfluence" else truth for name in names}
     times: dict[str, list[float]] = {name: [] for name in names}
-    errors, fastest = {}, 0.0
+    errors, cosines, fastest = {}, {}, 0.0
     for _ in range(rounds):
         fastest = max(fastest, product_speed(job.model.config.hidden_size))
         for name in names:
@@ -276,13 +282,15 @@ def compare(job: Job, names: list[str], rounds: int) -> pd.DataFrame:
                 began = time.process_time()
                 found = METHODS[name](job)
                 times[name].append(time.process_time() - began)
-            errors[name] = cosine_error(found, truths[name])
-            print(f"{name}: {times[name][-1]:.2f} s, error {errors[name]:.1e}", flush=True)
+            errors[name], cosines[name] = (error(found, truths[name]) for error in (entry_error, cosine_error))
+            print(f"{name}: {times[name][-1]:.2f} s, error {errors[name]:.1e}, of cosines {cosines[name]:.1e}",
+                  flush=True)
     best = {name: float(np.median(values)) for name, values in times.items()}
     return pd.DataFrame([
         {"method": name, "seconds": best[name], "ratio": best["loop"] / best[name] if "loop" in best else np.nan,
          "against_shared": best[name] / best["shared"] if "shared" in best else np.nan, "error": errors[name],
-         "floor_share": flops(job) / fastest / best[name], "n": rounds} for name in names])
+         "cosine_error": cosines[name], "floor_share": flops(job) / fastest / best[name], "n": rounds}
+        for name in names])
 
 
 def calculated(name: str, parameters: float, layers: int, width: int, speed: float = 989e12,
@@ -307,7 +315,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--only", default=",".join(METHODS), help="methods, separated by commas (default: all)")
-    parser.add_argument("--queries", type=int, default=4)
+    parser.add_argument("--queries", type=int, default=8)
     parser.add_argument("--rollouts", type=int, default=8)
     parser.add_argument("--prompt", type=int, default=128)
     parser.add_argument("--longest", type=int, default=128)
@@ -316,13 +324,17 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     wanted = [name for name in options.only.split(",") if name in METHODS]
+    if "bfloat16" in wanted and not torch.cpu._is_avx512_bf16_supported():
+        print("bfloat16: left out, this processor would emulate it")
+        wanted.remove("bfloat16")
     names = [name for name in wanted if name not in MODULES or importlib.util.find_spec(MODULES[name])]
     print(f"not installed: {', '.join(sorted(set(wanted) - set(names))) or 'none'}")
     job = make_job(options.size, options.queries, options.rollouts, options.prompt, options.longest)
     began = time.monotonic()
     table = compare(job, names, options.rounds).assign(
         size=options.size, parameters=sum(p.numel() for p in job.model.parameters()), queries=options.queries,
-        rollouts=options.rollouts, prompt=options.prompt, longest=options.longest)
+        rollouts=options.rollouts, prompt=options.prompt, longest=options.longest,
+        processor=torch.backends.cpu.get_cpu_capability())
     print(table.to_string(index=False))
     on_gpu = pd.DataFrame([calculated("100 M", 1e8, 12, 768), calculated("1.5 B", 1.54e9, 28, 1536)])
     print(on_gpu.to_string(index=False))
@@ -331,16 +343,21 @@ def main() -> None:
 
 
 def write(table: pd.DataFrame, on_gpu: pd.DataFrame, options: argparse.Namespace, wall_s: float) -> None:
-    """``benchmark.csv`` (rows of other sizes are kept) and ``benchmark_gpu.csv``, with their provenance."""
+    """``benchmark.csv`` and ``benchmark_gpu.csv``, with their provenance.
+
+    Rows of other shapes and kinds of processor are kept, each with the commit that it was measured at.
+    """
     from bi.provenance import library_versions, provenance, write_table
     from bi.recipes import digest
 
     place = ROOT / "results" / "influence" / "benchmark.csv"
+    facts = provenance("any", [0], digest(vars(options)), wall_s, root=ROOT)
+    table = table.assign(commit=facts["commit"][:7])
     if place.is_file():
         old = pd.read_csv(place)
-        again = (old[["size", "prompt", "longest"]] == [options.size, options.prompt, options.longest]).all(axis=1)
+        shape = ["size", "prompt", "longest", "processor"]
+        again = (old[shape] == table[shape].iloc[0]).all(axis=1)
         table = pd.concat([old[~again], table], ignore_index=True)
-    facts = provenance("any", [0], digest(vars(options)), wall_s, root=ROOT)
     more = {name: importlib.metadata.version(name) for name in MODULES if importlib.util.find_spec(MODULES[name])}
     facts["libraries"] = library_versions() | more
     write_table(place, table, facts)

@@ -11,8 +11,11 @@ import torch
 from torch import nn
 
 from bi.influence.likelihood import recomputing, supported, token_logprobs
+from bi.influence.packed import packable
 from bi.influence.prefix import SharedPrefix
 
+NEAR = {torch.float64: 1e-8, torch.float32: 1e-3}
+"""How far log-probabilities of a completion may differ between two ways to compute them, absolute and relative."""
 PASS_TOKENS = {"cpu": 48, "cuda": 4096}
 """What a pass through the model costs beside its tokens, in tokens: a GPU wants few large passes, a CPU no padding."""
 
@@ -47,7 +50,8 @@ class WeightedGradient:
     The model's ``.grad`` fields are not touched. Memory: one gradient, one buffer (float32, or float64 for a float64
     model) and the activations of ``micro_batch_size`` rollouts, whatever the number of rollouts. With ``share_prefix``
     the prompt is encoded once (:class:`bi.influence.prefix.SharedPrefix`), as long as the model allows it: attention
-    with a plain cache of keys and values, no gradient checkpointing. The first group is checked against the ordinary
+    with a plain cache of keys and values, no gradient checkpointing; on a CPU the completions then lie end to end where
+    the model's attention can be replaced (:mod:`bi.influence.packed`). The first group is checked against the ordinary
     pass. ``autocast`` is the number format of the passes through the model (``torch.bfloat16``: some 1e-3 of error in
     the direction, for speed); log-probabilities, weights and the buffer stay in float32. ``reference`` is the policy
     that a KL term compares with, by ``kl_estimator`` (:class:`bi.influence.advantages.Weighting`).
@@ -66,6 +70,7 @@ class WeightedGradient:
         self.buffer = torch.zeros(size, dtype=torch.promote_types(first.dtype, torch.float32), device=first.device)
         cached = len(supported(model, use_cache=True, past_key_values=None)) == 2
         self.share_prefix = share_prefix and cached and not recomputing(model)
+        self.packed = self.share_prefix and packable(model)
         self.autocast, self.checked = autocast, False
 
     def __call__(self, prompt: Sequence[int], completions: Sequence[Sequence[int]], weights: np.ndarray, name: str,
@@ -99,6 +104,10 @@ class WeightedGradient:
 
     def _micro_batches(self, completions: Sequence[Sequence[int]], used: np.ndarray) -> Iterator[list[int]]:
         order = sorted(np.flatnonzero(used).tolist(), key=lambda i: len(completions[i]))
+        if self.share_prefix and self.packed:
+            yield from (order[begin : begin + self.micro_batch_size]
+                        for begin in range(0, len(order), self.micro_batch_size))
+            return
         sizes = batch_sizes([len(completions[i]) for i in order], self.micro_batch_size, pass_tokens(self.model))
         for begin, size in zip(np.cumsum([0, *sizes]), sizes, strict=False):
             yield order[begin : begin + size]
@@ -120,16 +129,22 @@ class WeightedGradient:
         if not self.share_prefix:
             return None
         with self._cast():
-            prefix = SharedPrefix(self.model, prompt, self.temperature)
+            prefix = SharedPrefix(self.model, prompt, self.temperature, self.packed)
             if prefix.outputs and not self.checked:
-                few = completions[:2]
-                with torch.no_grad():
-                    shared, plain = prefix.logprobs(few).sum(1), self._plain(self.model, prompt, few).sum(1)
-                near = 1e-3 if self.autocast is None else 3e-2
-                alike = torch.allclose(shared, plain, rtol=near, atol=near)
-                self.checked = bool(alike or not torch.isfinite(plain).all())
+                self.checked = self._alike(prefix, prompt, completions[:2])
+                if prefix.packed and not self.checked:
+                    prefix.packed = False
+                    self.checked = self._alike(prefix, prompt, completions[:2])
         self.share_prefix = bool(prefix.outputs) and self.checked
+        self.packed = self.share_prefix and prefix.packed
         return prefix if self.share_prefix else None
+
+    @torch.no_grad()
+    def _alike(self, prefix: SharedPrefix, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> bool:
+        """Whether the shared prompt gives the log-probabilities of the ordinary pass (or these are not finite)."""
+        shared, plain = prefix.logprobs(completions).sum(1), self._plain(self.model, prompt, completions).sum(1)
+        near = 3e-2 if self.autocast else NEAR.get(next(self.model.parameters()).dtype, 3e-2)
+        return torch.allclose(shared, plain, rtol=near, atol=near) or not bool(torch.isfinite(plain).all())
 
     def _cast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.buffer.device.type, self.autocast) if self.autocast else nullcontext()

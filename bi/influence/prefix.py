@@ -2,7 +2,8 @@
 
 The pass over the prompt is kept apart from the passes over completions. Each micro-batch of completions leaves its
 gradient in the shared keys and values, and one last backward pass carries the sum through the prompt. The result is the
-same as with the prompt repeated in every row, for the price of one prompt per group.
+same as with the prompt repeated in every row, for the price of one prompt per group. Where the model allows it, the
+completions of a micro-batch lie end to end in one row (:mod:`bi.influence.packed`) and nothing is padded.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from bi.influence.likelihood import chosen_logprobs, double_kept, padded, supported
+from bi.influence.packed import Layout, Unpackable, packed_attention
 
 
 class SharedPrefix:
     """One prompt's keys, values and next-token logits, with gradients that are collected and pulled back once."""
 
-    def __init__(self, model: nn.Module, prompt: Sequence[int], temperature: float) -> None:
+    def __init__(self, model: nn.Module, prompt: Sequence[int], temperature: float, packed: bool = False) -> None:
         """Encode ``prompt``; :attr:`outputs` is empty where the model's cache is not plain keys and values."""
-        self.model, self.length, self.temperature = model, len(prompt), temperature
+        self.model, self.length, self.temperature, self.packed = model, len(prompt), temperature, packed
         ids = torch.tensor([list(prompt)], device=next(model.parameters()).device)
         with double_kept(model):
             result = model(input_ids=ids, **supported(model, use_cache=True, logits_to_keep=1))
@@ -39,10 +41,40 @@ class SharedPrefix:
         The same as :func:`bi.influence.likelihood.token_logprobs`.
         """
         ids, mask = padded(completions, self.leaves[0].device)
+        if self.packed:
+            try:
+                return self._end_to_end(ids, mask)
+            except Unpackable:
+                self.packed = False
         logits = self.leaves[0].expand(len(ids), -1)[:, None]
         if ids.shape[1] > 1:
             logits = torch.cat([logits, self._continue(ids[:, :-1], mask[:, :-1])], dim=1)
         return chosen_logprobs(logits, ids, mask, self.temperature)
+
+    def _end_to_end(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The same from one row of all completions, each without its last token, which predicts nothing."""
+        lengths = (mask.sum(1) - 1).tolist()
+        kept = [length for length in lengths if length]
+        logits = self.leaves[0].to(torch.promote_types(self.leaves[0].dtype, torch.float32)) / self.temperature
+        found = [logits.log_softmax(-1)[0, ids[:, 0]]]
+        inside = mask[:, 1:].bool()
+        if kept:
+            positions = torch.cat([torch.arange(self.length, self.length + length) for length in kept])[None]
+            cache = DynamicCache()
+            for layer, start in enumerate(range(1, len(self.leaves), 2)):
+                cache.update(*self.leaves[start : start + 2], layer)
+            layout = Layout(self.length, tuple(kept))
+            options = supported(self.model, position_ids=positions, use_cache=True)
+            with double_kept(self.model), packed_attention(self.model, layout):
+                result = self.model(input_ids=ids[:, :-1][inside][None], past_key_values=cache, **options)
+            if not layout.used:
+                raise Unpackable
+            targets = ids[:, 1:][inside][None]
+            found.append(chosen_logprobs(result.logits, targets, torch.ones_like(targets), self.temperature)[0])
+        rows, columns = torch.nonzero(inside, as_tuple=True)
+        everyone = torch.arange(len(ids))
+        places = torch.cat([everyone, rows]), torch.cat([torch.zeros_like(everyone), columns + 1])
+        return found[0].new_zeros(ids.shape).index_put(places, torch.cat(found))
 
     def _continue(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         cache = DynamicCache()
