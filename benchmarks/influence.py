@@ -48,6 +48,7 @@ from bi.influence.groups import RolloutGroup, iterate_groups
 from bi.influence.kernel import gram
 from bi.influence.likelihood import completion_logprobs
 from bi.influence.sketch import Sketch
+from bi.training.pretrain import passes_format
 
 ROOT = Path(__file__).resolve().parents[1]
 VOCABULARY = 512
@@ -324,7 +325,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     wanted = [name for name in options.only.split(",") if name in METHODS]
-    if "bfloat16" in wanted and not torch.cpu._is_avx512_bf16_supported():
+    if "bfloat16" in wanted and passes_format(torch.device("cpu")) != torch.bfloat16:
         print("bfloat16: left out, this processor would emulate it")
         wanted.remove("bfloat16")
     names = [name for name in wanted if name not in MODULES or importlib.util.find_spec(MODULES[name])]

@@ -20,7 +20,8 @@ def measuring_facts(bias: pd.DataFrame, sketch: pd.DataFrame, benchmark: pd.Data
     """Numbers of the chapter on measuring co-influence, by the names that its text uses.
 
     ``bias``, ``sketch``, ``benchmark``: the tables of ``results/influence``. ``few`` is the second smallest number of
-    rollouts measured; comparisons of speed are on the smallest model measured, which all methods have run on.
+    rollouts measured; comparisons of speed are on the kind of processor measured last, those with libraries on the
+    smallest model, which all methods have run on.
     """
     sizes = sorted(bias["rollouts"].unique())
     few = sizes[min(1, len(sizes) - 1)]
@@ -36,10 +37,11 @@ def measuring_facts(bias: pd.DataFrame, sketch: pd.DataFrame, benchmark: pd.Data
     facts |= {"typical": fold["typical"].iloc[0], "sketch_pairs": fold["n"].iloc[0]}
     for name, row in (("small", fold.iloc[(fold["size"] - 1024).abs().argmin()]), ("large", fold.iloc[-1])):
         facts |= {f"{name}_size": int(row["size"]), f"{name}_error": float(row["error"])}
-    smallest = benchmark[benchmark["parameters"] == benchmark["parameters"].min()].set_index("method")
+    latest = benchmark[benchmark["processor"] == benchmark["processor"].iloc[-1]]
+    smallest = latest[latest["parameters"] == latest["parameters"].min()].set_index("method")
     facts |= {f"{name}_times": smallest.loc[name, "against_shared"]
               for name in ("traker", "kronfluence", "dattri")}
-    ours = benchmark.loc[benchmark["method"] == "shared"]
+    ours = latest.loc[latest["method"] == "shared"]
     facts |= {"loop_error": ours["error"].max(), "loop_least": ours["ratio"].min(), "loop_most": ours["ratio"].max()}
     facts["benchmark_parameters"] = " and ".join(f"{count / 1e6:.1f} million parameters"
                                                  for count in sorted(benchmark["parameters"].unique()))
@@ -52,8 +54,10 @@ def benchmark_rows(benchmark: pd.DataFrame) -> pd.DataFrame:
         SHAPE: [f"{count / 1e6:.1f} M, {prompt} + {longest // 2} to {longest}" for count, prompt, longest in
                 benchmark[["parameters", "prompt", "longest"]].astype(int).to_numpy().tolist()],
         "method": benchmark["method"].map(METHODS),
+        "processor": benchmark["processor"],
         "speed (loop = 1)": [f"{ratio:.2f}" for ratio in benchmark["ratio"]],
-        "largest error of a cosine": [f"{error:.0e}" for error in benchmark["error"]],
+        "largest error": [f"{error:.0e}" for error in benchmark["error"]],
+        "error of a cosine": ["–" if pd.isna(error) else f"{error:.0e}" for error in benchmark["cosine_error"]],
         "share of the floor": [f"{100 * share:.0f} %" for share in benchmark["floor_share"]],
     }).set_index(SHAPE)
 
