@@ -30,7 +30,7 @@ from workflow.stages import ROOT
 
 PLACE = ROOT / "results" / "influence"
 BIAS = {"seeds": list(range(96)), "sizes": [4, 8, 16, 32]}
-SKETCH = {"sizes": [2**n for n in range(8, 21, 2)], "prompts": 48, "rollouts": 8, "seeds": [0, 1, 2]}
+SKETCH = {"sizes": [*(2**n for n in range(8, 20, 2)), 2**19, 2**20], "prompts": 48, "rollouts": 8, "seeds": [0, 1, 2]}
 
 
 def main(argv: list[str] | None = None) -> int:
