@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from bi.augmentation.arm import ARM_TABLE
 from bi.sweep import Candidate, SweepPlan, chosen
 
 KINDS = ("arithmetic", "look-up", "order")
@@ -57,6 +57,71 @@ def curve_rows(curves: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("recipe")
 
 
+def rates_by_arm(sweeps: Sequence[tuple[SweepPlan, pd.DataFrame]]) -> pd.DataFrame:
+    """Accuracy before and after RL by learning rate of GRPO, from sweeps whose candidates differ in that alone.
+
+    Columns ``arm, rate, seed, split, sft, rl``, a row a run and split; arms as in
+    :data:`~bi.augmentation.arm.ARM_TABLE`. Raises ``ValueError`` if two sweeps hold the same arm at the same rate.
+    """
+    parts = []
+    for plan, metrics in sweeps:
+        rates = {candidate.name: dict(candidate.grpo or ())["learning_rate"] for candidate in plan.candidates}
+        rows = metrics[metrics["metric"] == "accuracy"].assign(rate=metrics["candidate"].map(rates))
+        parts.append(rows.pivot(index=["arm", "rate", "seed", "split"], columns="stage", values="value"))
+    table = pd.concat(parts)
+    if twice := sorted({f"{arm} at {rate:g}" for arm, rate, *_ in table.index[table.index.duplicated()]}):
+        raise ValueError(f"in more than one sweep: {', '.join(twice)}")
+    return table[["sft", "rl"]].reindex(list(ARM_TABLE), level="arm").reset_index()
+
+
+def rate_rows(rates: pd.DataFrame, taken: float, split: str = "dev_id") -> pd.DataFrame:
+    """A row an arm, as texts: accuracy before RL and after it at each rate, means over seeds with the range.
+
+    ``best``: the arm's own best rate; ``given up``: how much lower, in points, it ends at the rate ``taken``.
+    """
+    rows = []
+    for arm, part in rates[rates["split"] == split].groupby("arm", sort=False):
+        ends = {rate: cell["rl"] for rate, cell in part.groupby("rate")}
+        means = pd.Series({rate: values.mean() for rate, values in ends.items()})
+        rows.append({"arm": arm, "before": _spread(part.drop_duplicates("seed")["sft"]),
+                     **{f"{rate:g}": _spread(values) for rate, values in ends.items()},
+                     "best": f"{means.idxmax():g}", "given up": f"{100 * (means.max() - means[taken]):.1f}"})
+    return pd.DataFrame(rows).set_index("arm")
+
+
+def rate_levels(rates: pd.DataFrame, split: str = "dev_id") -> pd.DataFrame:
+    """The same accuracies as rows that :func:`bi.figures.accuracy_gain` draws, the rate in the place of a split."""
+    rows = rates[rates["split"] == split].melt(["arm", "rate", "seed"], ["sft", "rl"], "stage")
+    return rows.assign(split=[f"GRPO {rate:g}" for rate in rows["rate"]], metric="accuracy").sort_values(
+        "rate", kind="stable", ignore_index=True)
+
+
+def rate_facts(rates: pd.DataFrame, taken: float, arm: str = "bridge") -> dict[str, Any]:
+    """Numbers on what one rate for all arms costs, their names beginning with ``rates``; accuracies in per cent.
+
+    ``rates_own_*``: how much more ``arm`` gains than the best of the others where every arm has its own best rate by
+    ``dev_id``, and at the rate taken; ``rates_everywhere``: whether it gains most at each rate in each seed.
+    """
+    inside = rates[rates["split"] == "dev_id"].assign(gain=lambda rows: 100 * (rows["rl"] - rows["sft"]))
+    ends = inside.groupby(["arm", "rate"], sort=False)["rl"].mean().unstack()
+    gains = inside.groupby(["arm", "rate"], sort=False)["gain"].mean().unstack()
+    own = pd.Series({name: gains.loc[name, row.idxmax()] for name, row in ends.iterrows()})
+    lost = 100 * (ends.max(axis=1) - ends[taken])
+    others = own.drop(arm)
+    single = inside.set_index(["arm", "rate", "seed"])["gain"].unstack("arm")
+    facts: dict[str, Any] = {"taken": f"{taken:g}", "arms": len(ends), "runs": len(inside), "lost_most": lost.max(),
+                             "lost_most_arm": lost.idxmax(), f"lost_{arm}": lost[arm], "own_next_arm": others.idxmax(),
+                             "own_extra": own[arm] - others.max(),
+                             "taken_extra": gains.loc[arm, taken] - gains[taken].drop(arm).max(),
+                             "everywhere": int((single[arm] > single.drop(columns=arm).max(axis=1)).sum()),
+                             "compared": len(single)}
+    for name in ends.index:
+        facts |= {f"{name}_before": 100 * inside.loc[inside["arm"] == name, "sft"].mean(),
+                  f"{name}_taken": 100 * ends.loc[name, taken], f"{name}_own": own[name],
+                  f"{name}_best": f"{ends.loc[name].idxmax():g}"}
+    return {f"rates_{key}": value for key, value in facts.items()}
+
+
 def sweep_facts(plan: SweepPlan, tables: Mapping[str, pd.DataFrame], start: str) -> dict[str, Any]:
     """Numbers of one sweep, their names beginning with ``start``: of the chosen candidate, means over seeds.
 
@@ -71,7 +136,6 @@ def sweep_facts(plan: SweepPlan, tables: Mapping[str, pd.DataFrame], start: str)
         facts[f"{arm}_{stage}_{split.removeprefix('dev_')}"] = 100 * part["value"].mean()
     for row in _error_shares(anatomy).reset_index().to_dict("records"):
         facts[f"{row['arm']}_{row['kind'].replace('-', '')}"] = 100 * row["share_of_errors"]
-    facts |= _alone_facts(plan, tables["metrics"])
     shares = [facts[f"vanilla_{kind.replace('-', '')}"] for kind in KINDS]
     facts["level"] = _met(all(25 <= facts[f"{arm}_sft_id"] <= 60 for arm in ("vanilla", "bridge")))
     facts["spread"] = _met(min(shares) >= 20)
@@ -93,19 +157,6 @@ def _curve_facts(curves: pd.DataFrame, name: str) -> dict[str, Any]:
             facts |= {f"{arm}_{column}_{when}": rows[column].mean()
                       for column in ("rollout_accuracy", "entropy", "format", "completion_length", "n_reflection",
                                      "n_analysis", "n_subgoal")}
-    return facts
-
-
-def _alone_facts(plan: SweepPlan, metrics: pd.DataFrame) -> dict[str, Any]:
-    """Accuracy of candidates that have arms of their own, beside the plan's arms at the same changes."""
-    facts: dict[str, Any] = {}
-    rows = metrics[(metrics["metric"] == "accuracy") & (metrics["split"] == "dev_id")]
-    for alone in (candidate for candidate in plan.candidates if candidate.arms):
-        same = [candidate.name for candidate in plan.candidates
-                if dataclasses.replace(alone, name=candidate.name, arms=candidate.arms) == candidate]
-        for (arm, stage), part in rows[rows["candidate"].isin(same)].groupby(["arm", "stage"]):
-            facts[f"beside_{arm}_{stage}"] = 100 * part["value"].mean()
-        facts |= {"beside_recipe": next(name for name in same if name != alone.name)}
     return facts
 
 

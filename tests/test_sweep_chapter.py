@@ -7,11 +7,20 @@ from book_cases import sweep_tables
 
 from bi.recipes import PROFILES
 from bi.sweep import Candidate, chosen
-from bi.sweep_chapter import changes, curve_rows, sweep_facts, sweep_rows
+from bi.sweep_chapter import (
+    changes,
+    curve_rows,
+    rate_facts,
+    rate_levels,
+    rate_rows,
+    rates_by_arm,
+    sweep_facts,
+    sweep_rows,
+)
 from bi.sweep_plans import PLANS
 
 
-@pytest.mark.parametrize("name", ["regime", "sft", "grpo"])
+@pytest.mark.parametrize("name", ["regime", "sft", "grpo", "arms"])
 def test_the_frozen_recipe_is_one_of_the_candidates(name):
     assert chosen(PLANS[name]) in PLANS[name].candidates
 
@@ -59,15 +68,53 @@ def test_only_the_last_steps_of_a_run_count_as_its_end():
     assert set(curve_rows(curves)["entropy (nats)"]) == {"0.20 (0.20–0.20)"}
 
 
-def test_an_arm_of_its_own_is_compared_at_its_own_rate():
-    plan = PLANS["grpo"]
-    tables = sweep_tables(plan)
-    metrics = tables["metrics"]
-    beside = (metrics["candidate"] == "GRPO 0.0001") & (metrics["stage"] == "rl")
-    metrics.loc[beside & (metrics["arm"] == "bridge"), "value"] = 0.7
-    facts = sweep_facts(plan, tables, "grpo")
-    assert facts["grpo_beside_recipe"] == "GRPO 0.0001" and facts["grpo_beside_bridge_rl"] == 70
-    assert facts["grpo_beside_subgoal_rl"] == facts["grpo_beside_bridge_sft"] == 40
+def joined_rates(arm: str = "bridge", rate: float = 1e-4, rl: float = 0.7):
+    """Invented sweeps of every arm and rate, each from .4 to .4, but ``arm`` at ``rate`` to ``rl``."""
+    sweeps = []
+    for name in ("grpo", "arms"):
+        metrics = sweep_tables(PLANS[name])["metrics"]
+        of_rate = [c.name for c in PLANS[name].candidates if dict(c.grpo)["learning_rate"] == rate]
+        met = metrics["candidate"].isin(of_rate) & (metrics["arm"] == arm) & (metrics["stage"] == "rl")
+        metrics.loc[met, "value"] = rl
+        sweeps.append((PLANS[name], metrics))
+    return rates_by_arm(sweeps)
+
+
+def test_two_sweeps_together_hold_every_arm_at_every_rate_once():
+    rates = joined_rates()
+    arms = ["vanilla", "pp", "rc", "bridge", "subgoal"]
+    assert sorted(set(rates["arm"])) == sorted(arms) and len(rates) == len(arms) * 3 * 2 * 2
+    moved = rates[rates["rl"] > 0.5]
+    assert set(moved["arm"]) == {"bridge"} and set(moved["rate"]) == {1e-4} and len(moved) == 4
+    plan, metrics = PLANS["grpo"], sweep_tables(PLANS["grpo"])["metrics"]
+    with pytest.raises(ValueError, match="in more than one sweep: bridge at 0.0001"):
+        rates_by_arm([(plan, metrics), (plan, metrics)])
+
+
+def test_the_figure_of_rates_has_every_run_before_and_after():
+    levels = rate_levels(joined_rates("bridge", 1e-4, 0.7))
+    assert len(levels) == 5 * 3 * 2 * 2 and list(dict.fromkeys(levels["split"]))[1] == "GRPO 0.0001"
+    high = levels[levels["value"] > 0.5]
+    assert set(high["arm"]) == {"bridge"} and set(high["stage"]) == {"rl"} and set(high["split"]) == {"GRPO 0.0001"}
+
+
+def test_the_price_of_one_rate_is_counted_against_the_best_of_the_arm_itself():
+    rates = joined_rates("rc", 2e-4, 0.6)
+    rows = rate_rows(rates, 5e-5)
+    assert rows.loc["rc", "best"] == "0.0002" and rows.loc["rc", "given up"] == "20.0"
+    assert set(rows.drop("rc")["given up"]) == {"0.0"}
+    facts = rate_facts(rates, 5e-5)
+    assert facts["rates_lost_most_arm"] == "rc" and facts["rates_lost_most"] == pytest.approx(20)
+    assert facts["rates_lost_bridge"] == 0 and facts["rates_own_next_arm"] == "rc"
+    assert facts["rates_own_extra"] == pytest.approx(-20) and facts["rates_taken_extra"] == pytest.approx(0)
+    assert facts["rates_everywhere"] == 0
+
+
+def test_an_arm_that_gains_most_at_one_rate_is_counted_there_alone():
+    facts = rate_facts(joined_rates(), 1e-4)
+    assert (facts["rates_everywhere"], facts["rates_compared"], facts["rates_lost_most"]) == (2, 6, 0)
+    assert facts["rates_taken_extra"] == facts["rates_own_extra"] == pytest.approx(30)
+    assert facts["rates_bridge_taken"] == pytest.approx(70) and facts["rates_bridge_before"] == pytest.approx(40)
 
 
 def test_changes_are_worded_and_their_absence_too():
