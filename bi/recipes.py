@@ -372,21 +372,23 @@ PAPER = Profile(
     note="the paper's models, data sizes and released recipes; needs hub access and GPUs of 80 GB",
 )
 
-# DyVal arithmetic: each profile's recipes, but for the task and, at book size, the base that can read it.
+# DyVal arithmetic: each profile's recipes, but for the task and, at book size, the base that can read it. Beside the
+# two arms, subgoals alone: the strongest control on the first task.
+TREE_ARMS = (*ARMS, "subgoal")
 SMOKE_DYVAL = dataclasses.replace(
-    SMOKE, name="smoke-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(),
+    SMOKE, name="smoke-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(), arms=TREE_ARMS,
     task=dataclasses.replace(SMOKE.task, task=DYVAL.task, wording="dyval_compact", options=DYVAL_COMPACT),
 )
 CPU_DYVAL = dataclasses.replace(
-    CPU, name="cpu-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(),
+    CPU, name="cpu-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(), arms=TREE_ARMS,
     task=dataclasses.replace(DYVAL, wording="dyval_compact", options=DYVAL_COMPACT, apart=True),
 )
 GPU_DYVAL = dataclasses.replace(
-    GPU, name="gpu-dyval", task=dataclasses.replace(DYVAL, rl_prompts=GPU.task.rl_prompts,
-                                                    test_problems=GPU.task.test_problems),
+    GPU, name="gpu-dyval", arms=TREE_ARMS,
+    task=dataclasses.replace(DYVAL, rl_prompts=GPU.task.rl_prompts, test_problems=GPU.task.test_problems),
 )
 PAPER_DYVAL = dataclasses.replace(
-    PAPER, name="paper-dyval", models=PAPER.models[:1],
+    PAPER, name="paper-dyval", models=PAPER.models[:1], arms=TREE_ARMS,
     task=dataclasses.replace(DYVAL, rl_prompts=PAPER.task.rl_prompts, test_problems=PAPER.task.test_problems),
 )
 
