@@ -11,7 +11,7 @@ from bi.augmentation.arms import build_problems
 from bi.bases_chapter import condition_rows
 from bi.chapter import UNMEASURED
 from bi.evaluation.findings import CROWDED
-from bi.evaluation.verdicts import find
+from bi.evaluation.verdicts import estimate_of, find, rows_of
 from bi.evidence_chapters import trained_arms
 from bi.figure_style import BEHAVIOR_LABELS
 from bi.recipes import TaskRecipe
@@ -101,6 +101,18 @@ def moved_text(behaviors: pd.DataFrame | None, anatomy: pd.DataFrame | None) -> 
     return (f"In bridge, RL takes {changes} a completion. After it arithmetic is the first error of "
             f"{100 * errors['bridge']:.0f} per cent of bridge's completions and {100 * errors['vanilla']:.0f} per cent "
             "of vanilla's.")
+
+
+def control_text(ablation: pd.DataFrame | None) -> str:
+    """Bridge minus subgoals alone on both kinds of trees, in points, or that it has not been tried."""
+    rows = pd.DataFrame() if ablation is None else rows_of(ablation, how="all", arm="bridge", versus="subgoal")
+    if rows.empty:
+        return f"Whether subgoals alone do as much on trees has not been tried; `{HOW}:subgoal` does."
+    found = rows.set_index(["split", "stage"])
+    parts = [f"with {words}, {estimate_of(found.loc[split, 'sft']).brief()} before RL, "
+             f"{estimate_of(found.loc[split, 'gain']).brief()} in the gain and "
+             f"{estimate_of(found.loc[split, 'rl']).brief()} after it" for split, words in CROWDED.items()]
+    return f"Bridge minus subgoals alone, in points: {'; '.join(parts)}."
 
 
 def ready_rows(influence: pd.DataFrame | None) -> pd.DataFrame:

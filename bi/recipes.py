@@ -372,23 +372,23 @@ PAPER = Profile(
     note="the paper's models, data sizes and released recipes; needs hub access and GPUs of 80 GB",
 )
 
-# DyVal arithmetic: each profile's recipes, but for the task and, at book size, the base that can read it. Beside the
-# two arms, subgoals alone: the strongest control on the first task.
-TREE_ARMS = (*ARMS, "subgoal")
+CONTROLLED = (*ARMS, "subgoal")
+"""The two arms and the strongest control, subgoals alone."""
+# DyVal arithmetic: each profile's recipes, but for the task and, at book size, the base that can read it.
 SMOKE_DYVAL = dataclasses.replace(
-    SMOKE, name="smoke-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(), arms=TREE_ARMS,
+    SMOKE, name="smoke-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(), arms=CONTROLLED,
     task=dataclasses.replace(SMOKE.task, task=DYVAL.task, wording="dyval_compact", options=DYVAL_COMPACT),
 )
 CPU_DYVAL = dataclasses.replace(
-    CPU, name="cpu-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(), arms=TREE_ARMS,
+    CPU, name="cpu-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(), arms=CONTROLLED,
     task=dataclasses.replace(DYVAL, wording="dyval_compact", options=DYVAL_COMPACT, apart=True),
 )
 GPU_DYVAL = dataclasses.replace(
-    GPU, name="gpu-dyval", arms=TREE_ARMS,
+    GPU, name="gpu-dyval", arms=CONTROLLED,
     task=dataclasses.replace(DYVAL, rl_prompts=GPU.task.rl_prompts, test_problems=GPU.task.test_problems),
 )
 PAPER_DYVAL = dataclasses.replace(
-    PAPER, name="paper-dyval", models=PAPER.models[:1], arms=TREE_ARMS,
+    PAPER, name="paper-dyval", models=PAPER.models[:1], arms=CONTROLLED,
     task=dataclasses.replace(DYVAL, rl_prompts=PAPER.task.rl_prompts, test_problems=PAPER.task.test_problems),
 )
 
@@ -396,10 +396,10 @@ PROFILES = {profile.name: profile for profile in (SMOKE, CPU, GPU, PAPER)}
 
 
 def _with_further_seeds(profile: Profile, count: int = 2) -> Profile:
-    """The main comparison and its strongest control with seeds that nothing was chosen on; all else stays as it is."""
+    """The main comparison with seeds that nothing was chosen on; all else stays as it is."""
     seeds = tuple(range(max(profile.seeds) + 1, max(profile.seeds) + 1 + count))
     return dataclasses.replace(profile, name=f"{profile.name}-seeds", models=profile.models[:1], bases=(), seeds=seeds,
-                               arms=("vanilla", "bridge", "subgoal"))
+                               arms=CONTROLLED)
 
 
 BESIDE = {profile.name: profile for profile in (

@@ -108,7 +108,7 @@ def invent_results(folder: Path) -> Path:
     for name, table in _influence_tables(rng).items():
         write_table(results.parent / "influence" / f"{name}.csv", table, provenance("any", [0], "0123456789ab", 12.0,
                                                                                       root=ROOT))
-    for name in ("main", "summary", "rollout_accuracy", "influence", "anatomy", "behaviors"):
+    for name in ("main", "summary", "rollout_accuracy", "influence", "anatomy", "behaviors", "ablation"):
         write_table(results / "dyval" / f"{name}.csv", tables[name], provenance(PROFILE, SEEDS, "0123456789ab", 12.0,
                                                                                 root=ROOT))
     later = counts.assign(seed=counts["seed"] + len(SEEDS))

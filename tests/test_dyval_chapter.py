@@ -2,11 +2,13 @@
 
 import dataclasses
 
+import pandas as pd
 import pytest
 from book_cases import base_card, invent_results, sweep_tables
 
 from bi.chapter import UNMEASURED, read_table, table_path
 from bi.dyval_chapter import (
+    control_text,
     dyval_facts,
     level_rows,
     moved_text,
@@ -120,3 +122,15 @@ def test_trees_are_counted_split_by_split():
                                                           ("sft.max_depth", 2), ("sft.extra_links", (0, 0))))
     shallow = tree_rows(deeper, 30).astype(float)
     assert shallow.loc["SFT", "operations"] < shallow.loc["RL", "operations"]
+
+
+def test_the_control_is_named_as_missing_until_it_has_been_run():
+    assert "GRID=dyval:subgoal" in control_text(None)
+    rows = [("all", "bridge", versus, stage, split, value, value - 0.01, value + 0.01, 9, "95%")
+            for versus, shift in (("vanilla", 0.5), ("subgoal", 0.0)) for split in ("id", "ood")
+            for stage, value in (("sft", shift - 0.1), ("gain", shift + 0.2), ("rl", shift + 0.1))]
+    columns = ["how", "arm", "versus", "stage", "split", "value", "low", "high", "n", "method"]
+    table = pd.DataFrame(rows, columns=columns)
+    text = control_text(table)
+    assert text.count("+20.0 (+19.0 to +21.0) in the gain") == 2 and "70.0" not in text
+    assert "GRID=dyval:subgoal" in control_text(table[table["versus"] == "vanilla"])
