@@ -16,7 +16,7 @@ from bi.evaluation.claims import CLAIMS
 from bi.evaluation.findings import SPLITS, Finding
 from bi.evaluation.lines import CHANGE, fate
 from bi.evaluation.passes import REPORTED
-from bi.evaluation.verdicts import Estimate, find, rows_of
+from bi.evaluation.verdicts import Estimate, estimate_of, find, rows_of
 from bi.evidence_figures import unmeasured
 from bi.figure_style import ARM_COLORS, ordered
 
@@ -81,11 +81,10 @@ def result_rows(summary: pd.DataFrame | None, sizes: Mapping[str, str] = SPLITS,
 
 def beside_text(ablation: pd.DataFrame | None, versus: str, stage: str) -> str:
     """Every other arm minus ``versus`` at a stage, on problems of the training size, in points, for a sentence."""
-    rows = differences(ablation, versus, stage)
-    if rows.empty:
+    if ablation is None:
         return UNMEASURED
-    rows = rows[rows["problems"] == SPLITS["id"]]
-    return ", ".join(f"{row['arm']} {row[f'{stage} minus {versus} (points)']}" for row in rows.to_dict("records"))
+    rows = rows_of(ablation, how="all", versus=versus, stage=stage, split="id").set_index("arm")
+    return ", ".join(f"{arm} {estimate_of(rows.loc[arm]).brief()}" for arm in ordered(rows.index, ARM_COLORS))
 
 
 def order_facts(influence: pd.DataFrame, summary: pd.DataFrame) -> dict[str, str]:

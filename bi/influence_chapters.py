@@ -65,6 +65,7 @@ def benchmark_rows(benchmark: pd.DataFrame) -> pd.DataFrame:
         "largest error": [f"{error:.0e}" for error in benchmark["error"]],
         "error of a cosine": ["–" if pd.isna(error) else f"{error:.0e}" for error in benchmark["cosine_error"]],
         "share of the floor": [f"{100 * share:.0f} %" for share in benchmark["floor_share"]],
+        "commit": benchmark["commit"],
     }).set_index(SHAPE)
 
 

@@ -33,7 +33,8 @@ def seed_rows(first: pd.DataFrame, further: pd.DataFrame | None, counts: Sequenc
     if further is None or before is None or after is None:
         return pd.DataFrame()
     together = pooled_counts(before, after)
-    tables = {_words(before): first, _words(after): further, _words(together): ablation_table(together)}
+    tables = {f"seeds {_seeds(before)}": first, f"seeds {_seeds(after)}": further,
+              f"all of them, {_seeds(together)}": ablation_table(together)}
     rows = []
     for versus in ordered(further.loc[further["arm"] == "bridge", "versus"], ARM_COLORS):
         for split, size in SPLITS.items():
@@ -43,9 +44,8 @@ def seed_rows(first: pd.DataFrame, further: pd.DataFrame | None, counts: Sequenc
     return pd.DataFrame(rows).set_index("bridge minus")
 
 
-def _words(counts: pd.DataFrame) -> str:
-    seeds = sorted(set(counts.loc[counts["arm"] != "base", "seed"]))
-    return f"seeds {', '.join(map(str, seeds))}" if len(seeds) < 4 else f"all {len(seeds)} seeds"
+def _seeds(counts: pd.DataFrame) -> str:
+    return ", ".join(map(str, sorted(set(counts.loc[counts["arm"] != "base", "seed"]))))
 
 
 def _brief(table: pd.DataFrame, versus: str, stage: str, split: str) -> str:

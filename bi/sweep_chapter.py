@@ -109,7 +109,7 @@ def rate_facts(rates: pd.DataFrame, taken: float, arm: str = "bridge") -> dict[s
     lost = 100 * (ends.max(axis=1) - ends[taken])
     others = own.drop(arm)
     single = inside.set_index(["arm", "rate", "seed"])["gain"].unstack("arm")
-    facts: dict[str, Any] = {"taken": f"{taken:g}", "arms": len(ends), "runs": len(inside), "lost_most": lost.max(),
+    facts: dict[str, Any] = {"arms": len(ends), "lost_most": lost.max(),
                              "lost_most_arm": lost.idxmax(), f"lost_{arm}": lost[arm], "own_next_arm": others.idxmax(),
                              "own_extra": own[arm] - others.max(),
                              "taken_extra": gains.loc[arm, taken] - gains[taken].drop(arm).max(),
@@ -117,8 +117,7 @@ def rate_facts(rates: pd.DataFrame, taken: float, arm: str = "bridge") -> dict[s
                              "compared": len(single)}
     for name in ends.index:
         facts |= {f"{name}_before": 100 * inside.loc[inside["arm"] == name, "sft"].mean(),
-                  f"{name}_taken": 100 * ends.loc[name, taken], f"{name}_own": own[name],
-                  f"{name}_best": f"{ends.loc[name].idxmax():g}"}
+                  f"{name}_taken": 100 * ends.loc[name, taken]}
     return {f"rates_{key}": value for key, value in facts.items()}
 
 

@@ -234,10 +234,10 @@ def _influence_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
                            for k in (1024, 4096)],
                           columns=["kind", "size", "error", "bound", "typical", "parameters", "n"])
     methods = ("loop", "plain", "shared", "bfloat16", "sketch", "traker", "kronfluence", "dattri")
-    benchmark = pd.DataFrame([(m, 1.5, 2.0, 1e-7, e, 0.5, 900_000, 3, 128, 128, "AVX2") for m, e in zip(
+    benchmark = pd.DataFrame([(m, 1.5, 2.0, 1e-7, e, 0.5, 900_000, 3, 128, 128, "AVX2", "0123456") for m, e in zip(
         methods, (1e-8, float("nan"), *[1e-4] * 6), strict=True)],
                              columns=["method", "ratio", "against_shared", "error", "cosine_error", "floor_share",
-                                      "parameters", "n", "prompt", "longest", "processor"])
+                                      "parameters", "n", "prompt", "longest", "processor", "commit"])
     steps = [{"set": name, "optimiser": optimiser, "gain": gain, "arm": "bridge", "seed": 0, "n": 40, "prompts": 9,
               "train_accuracy": 0.4, "effective": 0.9, "same": 0.9, "step_norm": 0.1,
               **{f"needed_{how}": 1000.0 for how in ("importance", "fresh", "independent")},

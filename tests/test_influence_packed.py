@@ -73,6 +73,21 @@ def test_an_attention_that_computes_something_else_leads_back_to_padded_rows(mon
     assert close(found, whole) and backward.share_prefix and not backward.packed
 
 
+def test_completions_of_one_token_prove_nothing_about_the_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_model()
+    parameters = list(model.parameters())
+    short, long = [[1], [2]], [[3], [4], [5, 6, 7], [8, 9]]
+    shares = packed._shares
+    monkeypatch.setattr(packed, "_shares", lambda *given: 0.9 * shares(*given))
+    found = []
+    with differentiable(model, parameters):
+        for share in (False, True):
+            backward = WeightedGradient(model, parameters, share_prefix=share)
+            backward([1, 2], short, np.array([1.0, -1.0]), "q")
+            found.append(backward([1, 2], long, np.array([1.0, -1.0, 0.5, -0.5]), "q").clone().numpy())
+    assert close(found[1], found[0]) and backward.share_prefix and not backward.packed
+
+
 def test_weights_that_are_worked_out_again_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     model, group = make_model(), a_group()
     kept, _, _ = passed(model, group)

@@ -36,7 +36,7 @@ def test_all_seeds_together_weigh_each_seed_alike():
     first, further = counts((0, 1, 2), 6), counts((3, 4), 3)
     rows = seed_rows(*(ablation_table(table[table["arm"] != "base"], resamples=20) for table in (first, further)),
                      (first, further))
-    assert list(rows.columns[2:]) == ["seeds 0, 1, 2", "seeds 3, 4", "all 5 seeds"]
+    assert list(rows.columns[2:]) == ["seeds 0, 1, 2", "seeds 3, 4", "all of them, 0, 1, 2, 3, 4"]
     gain = rows[(rows["problems"] == "larger") & (rows["difference"] == "gain")].loc["vanilla"]
     points = [float(gain[name].split()[0].replace("\N{MINUS SIGN}", "-")) for name in rows.columns[2:]]
     assert points == pytest.approx([50.0, 12.5, (3 * 50.0 + 2 * 12.5) / 5])

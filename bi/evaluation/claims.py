@@ -265,7 +265,7 @@ CLAIMS = (
           f"gains at equal starts, problems sorted by the other seeds' rollouts; {BOTH}", ("ablation",),
           "an interval that holds zero, or lies below it", "ablation", _from_a_level_start("subgoal")),
     Claim("again", "the extra gain appears again with seeds that were run after all else was settled", "book",
-          f"difference of gains on the same test problems with two further seeds; {BOTH}", ("seeds/summary",),
+          f"difference of gains on the same test problems with further seeds; {BOTH}", ("seeds/summary",),
           "an interval that holds zero, or lies below it", "two_arms", _both_splits("gain")),
     Claim("augmented", "RL adds more to bridge than to arms with reordered premises (pp) or steps (rc)", "paper",
           f"difference of gains, though pp and rc read four rows a problem in SFT; {BOTH}", ("ablation",),

@@ -15,7 +15,8 @@ from bi.influence.packed import packable
 from bi.influence.prefix import SharedPrefix
 
 NEAR = {torch.float64: 1e-8, torch.float32: 1e-3}
-"""How far log-probabilities of a completion may differ between two ways to compute them, absolute and relative."""
+"""How far log-probabilities of a completion may differ between two ways to compute them, absolute and relative: what
+rounding adds up to over a few hundred tokens; half precision, which is not listed, loses some hundredths."""
 PASS_TOKENS = {"cpu": 48, "cuda": 4096}
 """What a pass through the model costs beside its tokens, in tokens: a GPU wants few large passes, a CPU no padding."""
 
@@ -128,22 +129,22 @@ class WeightedGradient:
     def _prefix(self, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> SharedPrefix | None:
         if not self.share_prefix:
             return None
+        longest = sorted(completions, key=len)[-2:]  # of a single token, a completion tells nothing about attention
         with self._cast():
             prefix = SharedPrefix(self.model, prompt, self.temperature, self.packed)
-            if prefix.outputs and not self.checked:
-                self.checked = self._alike(prefix, prompt, completions[:2])
-                if prefix.packed and not self.checked:
-                    prefix.packed = False
-                    self.checked = self._alike(prefix, prompt, completions[:2])
-        self.share_prefix = bool(prefix.outputs) and self.checked
-        self.packed = self.share_prefix and prefix.packed
-        return prefix if self.share_prefix else None
+            alike = bool(prefix.outputs) and (self.checked or self._alike(prefix, prompt, longest))
+            if prefix.outputs and prefix.packed and not alike:
+                prefix.packed = False
+                alike = self._alike(prefix, prompt, longest)
+        self.share_prefix, self.packed = alike, alike and prefix.packed
+        self.checked = alike and (self.checked or len(longest[-1]) > 1)
+        return prefix if alike else None
 
     @torch.no_grad()
     def _alike(self, prefix: SharedPrefix, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> bool:
         """Whether the shared prompt gives the log-probabilities of the ordinary pass (or these are not finite)."""
         shared, plain = prefix.logprobs(completions).sum(1), self._plain(self.model, prompt, completions).sum(1)
-        near = 3e-2 if self.autocast else NEAR.get(next(self.model.parameters()).dtype, 3e-2)
+        near = NEAR.get(self.autocast or next(self.model.parameters()).dtype, 3e-2)
         return torch.allclose(shared, plain, rtol=near, atol=near) or not bool(torch.isfinite(plain).all())
 
     def _cast(self) -> AbstractContextManager[Any]:

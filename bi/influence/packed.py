@@ -23,13 +23,12 @@ KEPT = 2**22
 """Attention weights that a layer keeps for its backward pass, in numbers; more than that are worked out again."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Layout:
-    """Where completions begin: tokens of the shared prompt, and of each completion. ``used``: some layer has asked."""
+    """Where completions begin: tokens of the shared prompt, and of each completion."""
 
     start: int
     lengths: tuple[int, ...]
-    used: bool = False
 
 
 _LAYOUT: ContextVar[Layout] = ContextVar("layout of packed completions")
@@ -62,7 +61,6 @@ def _attend(module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: to
             s_aux: Any = None, **_: Any) -> tuple[torch.Tensor, None]:
     """The attention of one layer: ``query`` (1, H, S, D), ``key`` and ``value`` (1, K, start + S, D), K a part of H."""
     layout = _LAYOUT.get()
-    layout.used = True
     longest = layout.start + max(layout.lengths)
     if softcap is not None or s_aux is not None or attention_mask is not None or (sliding_window or longest) < longest:
         raise Unpackable

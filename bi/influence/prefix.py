@@ -63,12 +63,9 @@ class SharedPrefix:
             cache = DynamicCache()
             for layer, start in enumerate(range(1, len(self.leaves), 2)):
                 cache.update(*self.leaves[start : start + 2], layer)
-            layout = Layout(self.length, tuple(kept))
             options = supported(self.model, position_ids=positions, use_cache=True)
-            with double_kept(self.model), packed_attention(self.model, layout):
+            with double_kept(self.model), packed_attention(self.model, Layout(self.length, tuple(kept))):
                 result = self.model(input_ids=ids[:, :-1][inside][None], past_key_values=cache, **options)
-            if not layout.used:
-                raise Unpackable
             targets = ids[:, 1:][inside][None]
             found.append(chosen_logprobs(result.logits, targets, torch.ones_like(targets), self.temperature)[0])
         rows, columns = torch.nonzero(inside, as_tuple=True)
