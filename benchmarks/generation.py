@@ -48,9 +48,8 @@ Row = dict[str, Any]
 
 def rows(kind: str, indices: range, seed: int = 0) -> Iterator[Row]:
     """The rows with these indices, one at a time."""
-    for index in indices:
-        problem = generate(CONFIG, stream(seed, "generation benchmark", index))
-        yield from iterate_rows([problem], ARMS[kind], TASK, BehaviorRates(), seed)
+    problems = (generate(CONFIG, stream(seed, "generation benchmark", index)) for index in indices)
+    return iterate_rows(problems, ARMS[kind], TASK, BehaviorRates(), seed)
 
 
 def digest(kind: str, indices: range) -> tuple[list[str], float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 from bi.augmentation.behavior import Behavior, count_steps, inject_all, strip_all
@@ -117,9 +118,9 @@ class Analysis(Behavior):
 
     def inject(self, trace: Trace, problem: Problem, rng: random.Random) -> Trace:
         """``trace`` with definitions restated in some steps."""
-        steps = []
+        steps, by_name = [], problem.by_name
         for step in trace.steps:
-            draw, quantity = rng.random(), problem.by_name[step.name]
+            draw, quantity = rng.random(), by_name[step.name]
             rate = self.rates[min(len(quantity.parents), len(self.rates) - 1)]
             chosen = step.kind in ("solve", "reflect") and quantity.stated and draw < rate
             same = step.analysis == chosen
@@ -154,10 +155,10 @@ class Subgoal(Behavior):
 
     def inject(self, trace: Trace, problem: Problem, rng: random.Random) -> Trace:
         """``trace`` with the arithmetic of some steps expanded."""
-        steps = []
+        steps, by_name = [], problem.by_name
         for step in trace.steps:
             draw = rng.random()
-            chosen = step.kind == "solve" and problem.by_name[step.name].operations >= 2 and draw < self.rate
+            chosen = step.kind == "solve" and by_name[step.name].operations >= 2 and draw < self.rate
             same = step.subgoal == chosen
             steps.append(step if same else Step(step.name, step.kind, step.analysis, chosen, step.phrase))
         return Trace(tuple(steps))
@@ -184,6 +185,7 @@ PAPER = (Reflection(), Analysis(), Subgoal())
 """The three at the released rates, in the order in which they are injected."""
 
 
+@lru_cache(maxsize=64)
 def at_rates(rates: BehaviorRates) -> tuple[Behavior, ...]:
     """The three behaviours of the paper at ``rates``; raises ``ValueError`` for a rate that is no probability."""
     return (

@@ -72,13 +72,13 @@ def topological_order(problem: Problem, rng: random.Random, names: Iterable[str]
 
 def plain_trace(problem: Problem, rng: random.Random) -> Trace:
     """The vanilla chain of thought: every needed quantity once, in a random topological order, without behaviours."""
-    return Trace(tuple(Step(name) for name in topological_order(problem, rng)))
+    return Trace(tuple([Step(name) for name in topological_order(problem, rng)]))
 
 
 def draw_phrases(trace: Trace, phrases: int, rng: random.Random) -> Trace:
     """``trace`` with one of ``phrases`` phrasings drawn for every step."""
-    drawn = [Step(step.name, step.kind, step.analysis, step.subgoal, below(rng, phrases)) for step in trace.steps]
-    return Trace(tuple(drawn))
+    return Trace(tuple([Step(name, kind, analysis, subgoal, below(rng, phrases))
+                        for name, kind, analysis, subgoal, _ in trace.steps]))
 
 
 def check_trace(trace: Trace, problem: Problem) -> None:

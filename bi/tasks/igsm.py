@@ -10,10 +10,9 @@ exactly the operation count asked for, and states a quantity in one way only.
 
 from __future__ import annotations
 
-import heapq
 import random
 from bisect import bisect
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from bi.streams import below, between, sample, shuffle
 from bi.tasks.expression import Ref
@@ -62,104 +61,109 @@ def compact(problem: Problem, names: int, rng: random.Random) -> Problem:
 # --- formulas --------------------------------------------------------------------------------------------------------
 
 
-def _draw_needed(structure: Structure, config: IGSMConfig, n_ops: int, rng: random.Random) -> dict[str, Plan] | None:
+def _draw_needed(
+    structure: Structure, config: IGSMConfig, n_ops: int, rng: random.Random
+) -> dict[int, Plan[int]] | None:
     """Formulas of a target (the first key) and all its ancestors with exactly ``n_ops`` operations, or ``None``.
 
     Works backwards from the target: the pending quantity that stands last gets its formula next. What the pending ones
     cost at least is reserved, so the budget is met exactly; ``None`` when the earlier quantities run out.
     """
-    target = _draw_target(structure, config, n_ops, rng)
-    known, cost = structure.closure(target, (), ())
-    slack = n_ops - cost
+    known = pending = structure.closed(_draw_target(structure, config, n_ops, rng))
+    slack = n_ops - structure.cost(known)
     if slack < 0:
         return None
-    queue = [-structure.place[name] for name in known]
-    heapq.heapify(queue)
-    drawn: dict[str, Plan] = {}
-    while queue:
-        name = structure.order[-heapq.heappop(queue)]
-        if name in structure.totals:
-            drawn[name] = structure.totals[name]
+    drawn: dict[int, Plan[int]] = {}
+    while pending:
+        number = pending.bit_length() - 1
+        pending ^= 1 << number
+        if structure.abstract[number]:
+            drawn[number] = structure.total(number)
             continue
-        found = _draw_formula(name, structure, config, known, slack, not queue, rng)
+        found = _draw_formula(number, structure, config, known, slack, not pending, rng)
         if found is None:
             return None
-        drawn[name], added, slack = found
-        for new in added:
-            known[new] = None
-            heapq.heappush(queue, -structure.place[new])
+        drawn[number], added, slack = found
+        known |= added
+        pending |= added
     return None if slack else drawn
 
 
-def _draw_target(structure: Structure, config: IGSMConfig, n_ops: int, rng: random.Random) -> str:
+def _draw_target(structure: Structure, config: IGSMConfig, n_ops: int, rng: random.Random) -> int:
     """A quantity late enough in the order to have ``n_ops`` operations before it."""
-    late = structure.order[min(len(structure.order) - 1, max(n_ops, len(structure.order) // 2)) :]
+    count = len(structure.order)
+    late: Sequence[int] = range(min(count - 1, max(n_ops, count // 2)), count)
     if config.abstract_target is not None:
         abstract = rng.random() < config.abstract_target
-        late = [name for name in late if (name in structure.totals) == abstract] or late
+        late = [number for number in late if structure.abstract[number] == abstract] or late
     return late[below(rng, len(late))]
 
 
 def _draw_formula(
-    name: str,
-    structure: Structure,
-    config: IGSMConfig,
-    known: Mapping[str, object],
-    slack: int,
-    last: bool,
-    rng: random.Random,
-) -> tuple[Plan, Mapping[str, None], int] | None:
-    """A formula for ``name`` that fits into ``slack``, the quantities that it makes needed, and the slack left.
+    number: int, structure: Structure, config: IGSMConfig, known: int, slack: int, last: bool, rng: random.Random
+) -> tuple[Plan[int], int, int] | None:
+    """A formula for ``number`` that fits into ``slack``, the set of quantities that it makes needed, the slack left.
 
     The last pending quantity may not end the chain while budget is left; ``None`` when it has to.
     """
-    earlier, totals = structure.order[: structure.place[name]], structure.totals
+    earlier, abstract = range(number), structure.abstract
     for _ in range(12):
         parents = _draw_parents(earlier, known, structure, config, slack, last, rng)
         shape = _draw_shape(len(parents), config, rng)
-        added: dict[str, None] = {}
         beyond = len(parents) - 2 + bool(shape[0])  # one operation is reserved already
         left = slack - beyond if beyond > 0 else slack
+        needed, totals = known, False
         for parent in parents:
-            if parent in totals:
-                new, cost = structure.closure(parent, known, added)
-                left -= cost
-                added |= new
-            elif parent not in known and parent not in added:  # the same for a stated one, without a call
-                left -= 1
-                added[parent] = None
+            if abstract[parent]:
+                needed |= structure.closed(parent)
+                totals = True
+            else:
+                needed |= 1 << parent
+        added = needed ^ known
+        left -= structure.cost(added) if totals else added.bit_count()
         if left < 0 or (last and left > 0 and not _can_go_on(added, structure)):
             continue
         return (tuple(parents), shape), added, left
-    return None if last and slack > 0 else (((), _draw_shape(0, config, rng)), {}, slack)
+    return None if last and slack > 0 else (((), _draw_shape(0, config, rng)), 0, slack)
 
 
-def _can_go_on(added: Mapping[str, None], structure: Structure) -> bool:
-    """Whether a newly needed instance has quantities before it, on which the rest of the budget can be spent."""
-    return any(name not in structure.totals and structure.place[name] > 0 for name in added)
+def _can_go_on(numbers: int, structure: Structure) -> bool:
+    """Whether the set holds a stated quantity with others before it, on which the rest of the budget can be spent."""
+    while numbers > 1:  # beside the one that stands first
+        number = numbers.bit_length() - 1
+        if not structure.abstract[number]:
+            return True
+        numbers ^= 1 << number
+    return False
 
 
 def _draw_parents(
-    earlier: Sequence[str],
-    known: Container[str],
+    earlier: Sequence[int],
+    known: int,
     structure: Structure,
     config: IGSMConfig,
     slack: int,
     last: bool,
     rng: random.Random,
-) -> dict[str, None]:
+) -> dict[int, None]:
     """Earlier quantities, recent ones more often; none ends a branch, which the ``last`` one may not do."""
-    parents: dict[str, None] = {}
+    parents: dict[int, None] = {}
     if not earlier or (slack == 0 and rng.random() < config.leaf):
         return parents
-    steps = config.operand_steps[last]
-    count = bisect(steps, rng.random() * steps[-1], 0, len(steps) - 1)  # the draw of rng.choices, without its checks
-    for _ in range(count if count < len(earlier) else len(earlier)):  # min() takes longer than a draw
+    steps, size, draw = config.operand_steps[last], len(earlier), rng.random
+    count = bisect(steps, draw() * steps[-1], 0, len(steps) - 1)  # the draw of rng.choices, without its checks
+    if count > size:
+        count = size
+    if not (config.reuse or config.abstract_operands):
+        for _ in range(count):
+            parents[earlier[size - 1 - int(size * draw() ** 2)]] = None
+        return parents
+    for _ in range(count):
         pool = earlier
         if config.reuse and rng.random() < config.reuse:
-            pool = [name for name in earlier if name in known] or earlier
+            pool = [number for number in earlier if known >> number & 1] or earlier
         if config.abstract_operands and rng.random() < config.abstract_operands:
-            pool = [name for name in pool if name in structure.totals] or pool
+            pool = [number for number in pool if structure.abstract[number]] or pool
         back = int(len(pool) * rng.random() ** 2)
         parents[pool[-1 - back]] = None
     return parents
@@ -174,7 +178,7 @@ def _draw_shape(operands: int, config: IGSMConfig, rng: random.Random) -> Shape:
     inner = "-" if operands == 2 and rng.random() < 0.5 else "+"
     draw = rng.random()
     if draw < config.factor:
-        least = max(low, 1) if config.live else low
+        least = low or int(config.live)
         return "*", inner, least + below(rng, high - least + 1)
     if draw < config.factor + config.addend:
         return "+", inner, low + below(rng, high - low + 1)
@@ -184,41 +188,49 @@ def _draw_shape(operands: int, config: IGSMConfig, rng: random.Random) -> Shape:
 # --- redundant premises, order of the question ------------------------------------------------------------------------
 
 
-def _complete(structure: Structure, plans: dict[str, Plan], config: IGSMConfig, rng: random.Random) -> Problem | None:
+def _complete(
+    structure: Structure, plans: dict[int, Plan[int]], config: IGSMConfig, rng: random.Random
+) -> Problem | None:
     """Add redundant instance premises, shuffle the question, and freeze the problem; ``None`` if it is refused."""
     target = next(iter(plans))
-    spare = [name for name in structure.order if name not in plans and name not in structure.totals]
+    spare = [number for number in range(len(structure.order)) if number not in plans and not structure.abstract[number]]
     wanted = between(rng, *config.redundant)
     if config.redundant_share < 1 and rng.random() >= config.redundant_share:
         wanted = 0
-    chosen = sorted(sample(rng, spare, min(wanted, len(spare))), key=structure.place.__getitem__)
-    for name in chosen:
-        place = structure.place[name]
-        earlier = [other for other in plans if structure.place[other] < place]
-        parents = _draw_parents(earlier, (), structure, config, 1, False, rng)
-        plans[name] = tuple(parents), _draw_shape(len(parents), config, rng)
-    premises = [name for name in plans if name not in structure.totals]
+    for number in sorted(sample(rng, spare, min(wanted, len(spare)))):
+        earlier = [other for other in plans if other < number]
+        parents = _draw_parents(earlier, 0, structure, config, 1, False, rng)
+        plans[number] = tuple(parents), _draw_shape(len(parents), config, rng)
+    premises = [number for number in plans if not structure.abstract[number]]
     shuffle(rng, premises)
-    return _freeze(plans, premises, target, config, rng)
+    return _freeze(structure, plans, premises, target, config, rng)
 
 
 def _freeze(
-    plans: Mapping[str, Plan], premises: Sequence[str], target: str, config: IGSMConfig, rng: random.Random
+    structure: Structure,
+    plans: Mapping[int, Plan[int]],
+    premises: Sequence[int],
+    target: int,
+    config: IGSMConfig,
+    rng: random.Random,
 ) -> Problem | None:
     """What :func:`bi.tasks.problem.build_problem` makes of the expressions, which are only written if the problem need
     not be drawn again: ``None`` if its answer is too large, zero and unlucky, or the problem partly dead."""
-    values: dict[str, int] = {}
-    for name in depth_first({name: parents for name, (parents, _) in plans.items()}, (*premises, target)):
-        values[name] = value(plans[name], values, config.modulus)
+    values: dict[int, int] = {}
+    for number in depth_first({number: parents for number, (parents, _) in plans.items()}, (*premises, target)):
+        values[number] = value(plans[number], values, config.modulus)
     if config.modulus is None and abs(values[target]) >= config.answer_bound:
         return None
     if config.drop_zero and values[target] == 0 and rng.random() < config.drop_zero:
         return None
-    refs, stated = {name: Ref(name) for name in values}, frozenset(premises)
-    quantities = [
-        made_quantity(name, write(plans[name], refs), values[name], name in stated, plans[name][0],
-                      operations(plans[name]))
-        for name in values
-    ]
-    problem = Problem("igsm", tuple(quantities), tuple(premises), target, config.modulus)
+    names, abstract = structure.names(values), structure.abstract
+    refs = {number: Ref(name) for number, name in names.items()}
+    quantities = []
+    for number, worth in values.items():
+        plan = plans[number]
+        parents = tuple([names[parent] for parent in plan[0]])
+        quantities.append(
+            made_quantity(names[number], write(plan, refs), worth, not abstract[number], parents, operations(plan)))
+    stated = tuple([names[number] for number in premises])
+    problem = Problem("igsm", tuple(quantities), stated, names[target], config.modulus)
     return None if config.no_dead_operations and dead_operations(problem) > 0 else problem

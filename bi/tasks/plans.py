@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import mul
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from bi.tasks.expression import Expr, Num, Op, Ref
+
+Key = TypeVar("Key", int, str)
 
 Shape: TypeAlias = tuple[str, str, int]
 """How a formula is built over its parents: the operation with a constant (``*``, ``+`` or none), the one that joins the
 parents (``+``, ``-`` or :data:`PAIRS`), and the constant, which is the whole formula if there is no parent."""
-Plan: TypeAlias = tuple[tuple[str, ...], Shape]
-"""The parents of a quantity in written order, and the shape of its formula."""
+Plan: TypeAlias = tuple[tuple[Key, ...], Shape]
+"""The parents of a quantity in written order, by number or by name, and the shape of its formula."""
 
 PAIRS = "+*"
 """Parents come in pairs, whose products are added."""
@@ -24,13 +26,13 @@ SUM: Shape = "", "+", 0
 SUM_OF_PRODUCTS: Shape = "", PAIRS, 0
 
 
-def operations(plan: Plan) -> int:
+def operations(plan: Plan[int] | Plan[str]) -> int:
     """Operations of the formula by iGSM's count (a number, or another quantity, is an assignment and counts as one)."""
     parents, (outer, _, _) = plan
     return (len(parents) - 1 + bool(outer) if parents else 0) or 1
 
 
-def value(plan: Plan, values: Mapping[str, int], modulus: int | None) -> int:
+def value(plan: Plan[int], values: Mapping[int, int], modulus: int | None) -> int:
     """The value of the formula, given the ``values`` of its parents."""
     parents, (outer, inner, constant) = plan
     if not parents:
@@ -44,8 +46,8 @@ def value(plan: Plan, values: Mapping[str, int], modulus: int | None) -> int:
     return result if modulus is None else result % modulus
 
 
-def write(plan: Plan, refs: Mapping[str, Ref]) -> Expr:
-    """The formula as an expression; ``refs`` are the references to its parents by name."""
+def write(plan: Plan[Key], refs: Mapping[Key, Ref]) -> Expr:
+    """The formula as an expression; ``refs`` are the references to its parents."""
     parents, (outer, inner, constant) = plan
     if not parents:
         return Num(constant)

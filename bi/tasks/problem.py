@@ -6,13 +6,16 @@ fixed here, and wording a problem (``bi.augmentation.wording``) draws nothing an
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
+from typing import TypeVar
 
 from bi.tasks.expression import Expr, Num, Op, Ref, evaluate, parents_and_operations
 from bi.tasks.operators import Value
+
+Key = TypeVar("Key", int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,10 @@ class Quantity:
         parents, count = parents_and_operations(self.formula)
         object.__setattr__(self, "parents", parents)
         object.__setattr__(self, "operations", count)
+
+
+_put_name, _put_formula, _put_value, _put_stated, _put_parents, _put_operations = (
+    getattr(Quantity, name).__set__ for name in Quantity.__slots__)
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ def in_corpus_half(key: str) -> bool:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 def _canonical(expr: Expr, codes: Mapping[str, str]) -> str:
@@ -151,23 +158,23 @@ def made_quantity(
     name: str, formula: Expr, value: Value, stated: bool, parents: tuple[str, ...], operations: int
 ) -> Quantity:
     """``Quantity(name, formula, value, stated)`` where what follows from the formula is known already."""
-    made, put = object.__new__(Quantity), object.__setattr__
-    put(made, "name", name)
-    put(made, "formula", formula)
-    put(made, "value", value)
-    put(made, "stated", stated)
-    put(made, "parents", parents)
-    put(made, "operations", operations)
+    made = object.__new__(Quantity)
+    _put_name(made, name)
+    _put_formula(made, formula)
+    _put_value(made, value)
+    _put_stated(made, stated)
+    _put_parents(made, parents)
+    _put_operations(made, operations)
     return made
 
 
-def depth_first(parents: Mapping[str, Sequence[str]], roots: Iterable[str]) -> list[str]:
+def depth_first(parents: Mapping[Key, Sequence[Key]], roots: Iterable[Key]) -> list[Key]:
     """``roots`` and all that they rest on, in an order in which ``parents`` precede children.
 
     Raises ``ValueError`` for a cycle or a name without parents, not even none.
     """
-    order: dict[str, None] = {}
-    opened: set[str] = set()  # names that wait for parents
+    order: dict[Key, None] = {}
+    opened: set[Key] = set()  # names that wait for parents
     stack = list(roots)[::-1]
     while stack:
         name = stack[-1]
