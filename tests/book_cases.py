@@ -124,6 +124,12 @@ def invent_results(folder: Path) -> Path:
                           columns=["work", "tokens_per_s", "slowest", "fastest", "floor_share", "n"])
     write_table(results.parent / "benchmarks" / "throughput.csv", speeds, provenance(PROFILE, [0], "0123456789ab", 12.0,
                                                                                       root=ROOT))
+    drawn = pd.DataFrame([(kind, name, 100.0, 90.0, 110.0, 2.0, 1.5, 2.5, 3) for kind in ("plain", "injected")
+                          for name in ("ours", "released")],
+                         columns=["kind", "generator", "rows_per_s", "slowest", "fastest", "ours_times", "least",
+                                  "most", "n"])
+    write_table(results.parent / "benchmarks" / "generation.csv", drawn, provenance(PROFILE, [0], "0123456789ab", 12.0,
+                                                                                     root=ROOT))
     for name in ("regime", "sft", "grpo", "arms", "dyval"):
         for table, content in sweep_tables(get_plan(name)).items():
             facts = provenance(PROFILE, [1000], "0123456789ab", 12.0, root=ROOT)
