@@ -269,28 +269,33 @@ def cosine_error(found: np.ndarray, truth: np.ndarray) -> float:
 
 
 def compare(job: Job, names: list[str], rounds: int) -> pd.DataFrame:
-    """Time the methods in turns; rows ``method, seconds, ratio, error, cosine_error, floor_share, n``."""
+    """Time the methods in turns; rows ``method, seconds, ratio, error, cosine_error, floor_share, n``.
+
+    What the processor emulates runs once, for its errors, and has no time.
+    """
     import copy
 
     truth = loop(job, copy.deepcopy(job.model).double())
     truths = {name: linear_only(job) if name == "kronfluence" else truth for name in names}
     times: dict[str, list[float]] = {name: [] for name in names}
     errors, cosines, fastest = {}, {}, 0.0
-    for _ in range(rounds):
+    emulated = set() if passes_format(torch.device("cpu")) == torch.bfloat16 else {"bfloat16"}
+    for turn in range(rounds):
         fastest = max(fastest, product_speed(job.model.config.hidden_size))
-        for name in names:
+        for name in names if turn == 0 else [name for name in names if name not in emulated]:
             with contextlib.redirect_stderr(io.StringIO()):
                 began = time.process_time()
                 found = METHODS[name](job)
-                times[name].append(time.process_time() - began)
+                times[name].append(np.nan if name in emulated else time.process_time() - began)
             errors[name], cosines[name] = (error(found, truths[name]) for error in (entry_error, cosine_error))
-            print(f"{name}: {times[name][-1]:.2f} s, error {errors[name]:.1e}, of cosines {cosines[name]:.1e}",
+            spent = "emulated" if name in emulated else f"{times[name][-1]:.2f} s"
+            print(f"{name}: {spent}, error {errors[name]:.1e}, of cosines {cosines[name]:.1e}",
                   flush=True)
     best = {name: float(np.median(values)) for name, values in times.items()}
     return pd.DataFrame([
         {"method": name, "seconds": best[name], "ratio": best["loop"] / best[name] if "loop" in best else np.nan,
          "against_shared": best[name] / best["shared"] if "shared" in best else np.nan, "error": errors[name],
-         "cosine_error": cosines[name], "floor_share": flops(job) / fastest / best[name], "n": rounds}
+         "cosine_error": cosines[name], "floor_share": flops(job) / fastest / best[name], "n": len(times[name])}
         for name in names])
 
 
@@ -321,13 +326,10 @@ def main() -> None:
     parser.add_argument("--prompt", type=int, default=128)
     parser.add_argument("--longest", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--write", action="store_true", help="into results/influence, rows of this shape replaced")
+    parser.add_argument("--write", action="store_true", help="into results/influence, in place of rows of the same kind")
     options = parser.parse_args()
     torch.set_num_threads(1)
     wanted = [name for name in options.only.split(",") if name in METHODS]
-    if "bfloat16" in wanted and passes_format(torch.device("cpu")) != torch.bfloat16:
-        print("bfloat16: left out, this processor would emulate it")
-        wanted.remove("bfloat16")
     names = [name for name in wanted if name not in MODULES or importlib.util.find_spec(MODULES[name])]
     print(f"not installed: {', '.join(sorted(set(wanted) - set(names))) or 'none'}")
     job = make_job(options.size, options.queries, options.rollouts, options.prompt, options.longest)
@@ -346,7 +348,7 @@ def main() -> None:
 def write(table: pd.DataFrame, on_gpu: pd.DataFrame, options: argparse.Namespace, wall_s: float) -> None:
     """``benchmark.csv`` and ``benchmark_gpu.csv``, with their provenance.
 
-    Rows of other shapes and kinds of processor are kept, each with the commit that it was measured at.
+    Rows of other shapes, methods and kinds of processor are kept, each with the commit that it was measured at.
     """
     from bi.provenance import library_versions, provenance, write_table
     from bi.recipes import digest
@@ -357,8 +359,11 @@ def write(table: pd.DataFrame, on_gpu: pd.DataFrame, options: argparse.Namespace
     if place.is_file():
         old = pd.read_csv(place)
         shape = ["size", "prompt", "longest", "processor"]
-        again = (old[shape] == table[shape].iloc[0]).all(axis=1)
+        again = (old[shape] == table[shape].iloc[0]).all(axis=1) & old["method"].isin(table["method"])
         table = pd.concat([old[~again], table], ignore_index=True)
+        columns = {"here": table["processor"] == table["processor"].iloc[-1], "size": table["parameters"],
+                   "longest": -table["longest"], "method": table["method"].map(list(METHODS).index)}
+        table = table.loc[pd.DataFrame(columns).sort_values(list(columns)).index]
     more = {name: importlib.metadata.version(name) for name in MODULES if importlib.util.find_spec(MODULES[name])}
     facts["libraries"] = library_versions() | more
     write_table(place, table, facts)

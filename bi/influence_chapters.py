@@ -51,7 +51,8 @@ def measuring_facts(bias: pd.DataFrame, sketch: pd.DataFrame, benchmark: pd.Data
 def benchmark_rows(benchmark: pd.DataFrame) -> pd.DataFrame:
     """The table of methods as it is shown: model, method, speed, error, share of the floor, all as texts.
 
-    All rows of the kind of processor that was measured last, then what bfloat16 gives on the others.
+    All rows of the kind of processor that was measured last, then what bfloat16 gives on the others. What a processor
+    emulates has errors and no time.
     """
     latest = benchmark["processor"] == benchmark["processor"].iloc[-1]
     others = benchmark[~latest & benchmark["method"].isin(("shared", "bfloat16"))]
@@ -61,10 +62,10 @@ def benchmark_rows(benchmark: pd.DataFrame) -> pd.DataFrame:
                 benchmark[["parameters", "prompt", "longest"]].astype(int).to_numpy().tolist()],
         "method": benchmark["method"].map(METHODS),
         "processor": benchmark["processor"],
-        "speed (loop = 1)": [f"{ratio:.2f}" for ratio in benchmark["ratio"]],
+        "speed (loop = 1)": ["–" if pd.isna(ratio) else f"{ratio:.2f}" for ratio in benchmark["ratio"]],
         "largest error": [f"{error:.0e}" for error in benchmark["error"]],
         "error of a cosine": ["–" if pd.isna(error) else f"{error:.0e}" for error in benchmark["cosine_error"]],
-        "share of the floor": [f"{100 * share:.0f} %" for share in benchmark["floor_share"]],
+        "share of the floor": ["–" if pd.isna(share) else f"{100 * share:.0f} %" for share in benchmark["floor_share"]],
         "commit": benchmark["commit"],
     }).set_index(SHAPE)
 
