@@ -326,7 +326,7 @@ def main() -> None:
     parser.add_argument("--prompt", type=int, default=128)
     parser.add_argument("--longest", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--write", action="store_true", help="into results/influence, in place of rows of the same kind")
+    parser.add_argument("--write", action="store_true", help="into results/influence, over rows of the same kind")
     options = parser.parse_args()
     torch.set_num_threads(1)
     wanted = [name for name in options.only.split(",") if name in METHODS]
