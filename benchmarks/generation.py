@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import cProfile
 import hashlib
+import importlib
 import json
 import multiprocessing
 import pstats
@@ -69,14 +70,14 @@ def released(checkout: Path) -> Callable[[str, int, int], int]:
     if not (checkout / "igsm_reasoning" / "generation").is_dir():
         raise SystemExit(f"{checkout} holds no igsm_reasoning/generation; give the folder iGSM-reasoning of a checkout")
     sys.path.insert(0, str(checkout))
-    from igsm_reasoning.generation import ProblemGenerator  # pyright: ignore[reportMissingImports]
+    generators = importlib.import_module("igsm_reasoning.generation")
 
     def make(kind: str, count: int, repeat: int) -> int:
         injected = kind == "injected"
         settings = {"min_operations": CONFIG.min_ops, "max_operations": CONFIG.max_ops, "calculate_mod": False,
                     "reflection_prob": 0.1 * injected, "detailed_computation": injected,
                     "analysis_prob_list": [0, 0.1, 0.4, 0.8, *[1] * 7] if injected else [0] * 11}
-        generator, made = ProblemGenerator(settings, seed=repeat), 0
+        generator, made = generators.ProblemGenerator(settings, seed=repeat), 0
         while made < count:
             if generator.draw_question():
                 generator.generate_question()
