@@ -87,6 +87,14 @@ def beside_text(ablation: pd.DataFrame | None, versus: str, stage: str) -> str:
     return ", ".join(f"{arm} {estimate_of(rows.loc[arm]).brief()}" for arm in ordered(rows.index, ARM_COLORS))
 
 
+def rows_text(sft_data: pd.DataFrame | None) -> str:
+    """Rows that each arm is fine-tuned on, the mean over seeds, for a sentence."""
+    if sft_data is None:
+        return UNMEASURED
+    means = rows_of(sft_data, metric="rows").groupby("arm")["value"].mean()
+    return ", ".join(f"{arm} {means[arm]:,.0f}" for arm in ordered(means.index, ARM_COLORS))
+
+
 def order_facts(influence: pd.DataFrame, summary: pd.DataFrame) -> dict[str, str]:
     """Whether arms with more influence before RL gain more: rank correlations over arms (Spearman), as texts.
 

@@ -22,6 +22,7 @@ from bi.evidence_chapters import (
     line_facts,
     order_facts,
     pass_rows,
+    rows_text,
 )
 
 
@@ -294,3 +295,11 @@ def test_right_lines_are_told_kind_by_kind():
     assert text == ("In bridge, of its lines of the kind reflection, 3 per cent are right after SFT and 5 after RL; "
                     "of its lines of the kind subgoal, 50 per cent are right after SFT and 70 after RL.")
     assert _right_text(pd.DataFrame(rows).assign(arm="vanilla")) == UNMEASURED
+
+
+def test_rows_of_fine_tuning_are_means_over_seeds_in_the_order_of_the_arms() -> None:
+    rows = [("bridge", 0, "rows", 2000.0), *[("rejection", seed, "rows", 1100.0 + 200 * seed) for seed in (0, 1)],
+            ("rejection", 1, "tokens", 9.0)]
+    table = pd.DataFrame(rows, columns=["arm", "seed", "metric", "value"])
+    assert rows_text(table) == "bridge 2,000, rejection 1,200"
+    assert rows_text(None) == UNMEASURED
