@@ -20,6 +20,7 @@ from bi.sweep_chapter import sweep_facts, sweep_rows
 from bi.tasks.expression import Num
 
 HOW = "make reproduce GRID=dyval"
+TREE_LABELS = {"bridge": "bridge", "subgoal": "subgoals alone", "exploitation": "subgoals with analysis"}
 KINDS = {"sft": "SFT", "rl": "RL", "test_id": "test", "test_ood": f"test, {CROWDED['ood']}"}
 
 
@@ -103,16 +104,21 @@ def moved_text(behaviors: pd.DataFrame | None, anatomy: pd.DataFrame | None) -> 
             "of vanilla's.")
 
 
-def control_text(ablation: pd.DataFrame | None) -> str:
-    """Bridge minus subgoals alone on both kinds of trees, in points, or that it has not been tried."""
-    rows = pd.DataFrame() if ablation is None else rows_of(ablation, how="all", arm="bridge", versus="subgoal")
+def added_text(ablation: pd.DataFrame | None, arm: str, versus: str) -> str:
+    """``arm`` minus ``versus`` on both kinds of trees, in points, or that it has not been tried."""
+    rows = pd.DataFrame() if ablation is None else rows_of(ablation, how="all", arm=arm, versus=versus)
     if rows.empty:
-        return f"Whether subgoals alone do as much on trees has not been tried; `{HOW}:subgoal` does."
+        return f"{_named(arm)} minus {TREE_LABELS[versus]}: not tried; `{HOW}` does."
     found = rows.set_index(["split", "stage"])
     parts = [f"with {words}, {estimate_of(found.loc[split, 'sft']).brief()} before RL, "
              f"{estimate_of(found.loc[split, 'gain']).brief()} in the gain and "
              f"{estimate_of(found.loc[split, 'rl']).brief()} after it" for split, words in CROWDED.items()]
-    return f"Bridge minus subgoals alone, in points: {'; '.join(parts)}."
+    return f"{_named(arm)} minus {TREE_LABELS[versus]}, in points: {'; '.join(parts)}."
+
+
+def _named(arm: str) -> str:
+    words = TREE_LABELS[arm]
+    return words[0].upper() + words[1:]
 
 
 def ready_rows(influence: pd.DataFrame | None) -> pd.DataFrame:

@@ -374,21 +374,23 @@ PAPER = Profile(
 
 CONTROLLED = (*ARMS, "subgoal")
 """The two arms and the strongest control, subgoals alone."""
+TREE_ARMS = (*CONTROLLED, "exploitation")
+"""And subgoals with analysis, between the control and bridge: what each further behaviour costs and gains on trees."""
 # DyVal arithmetic: each profile's recipes, but for the task and, at book size, the base that can read it.
 SMOKE_DYVAL = dataclasses.replace(
-    SMOKE, name="smoke-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(), arms=CONTROLLED,
+    SMOKE, name="smoke-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(), arms=TREE_ARMS,
     task=dataclasses.replace(SMOKE.task, task=DYVAL.task, wording="dyval_compact", options=DYVAL_COMPACT),
 )
 CPU_DYVAL = dataclasses.replace(
-    CPU, name="cpu-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(), arms=CONTROLLED,
+    CPU, name="cpu-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(), arms=TREE_ARMS,
     task=dataclasses.replace(DYVAL, wording="dyval_compact", options=DYVAL_COMPACT, apart=True),
 )
 GPU_DYVAL = dataclasses.replace(
-    GPU, name="gpu-dyval", arms=CONTROLLED,
+    GPU, name="gpu-dyval", arms=TREE_ARMS,
     task=dataclasses.replace(DYVAL, rl_prompts=GPU.task.rl_prompts, test_problems=GPU.task.test_problems),
 )
 PAPER_DYVAL = dataclasses.replace(
-    PAPER, name="paper-dyval", models=PAPER.models[:1], arms=CONTROLLED,
+    PAPER, name="paper-dyval", models=PAPER.models[:1], arms=TREE_ARMS,
     task=dataclasses.replace(DYVAL, rl_prompts=PAPER.task.rl_prompts, test_problems=PAPER.task.test_problems),
 )
 

@@ -8,7 +8,7 @@ from book_cases import base_card, invent_results, sweep_tables
 
 from bi.chapter import UNMEASURED, read_table, table_path
 from bi.dyval_chapter import (
-    control_text,
+    added_text,
     dyval_facts,
     level_rows,
     moved_text,
@@ -22,6 +22,8 @@ from bi.evaluation.findings import CROWDED, HOLDS, IN_PART, OPEN, OPPOSITE
 from bi.evidence_chapters import result_rows
 from bi.recipes import CPU_DYVAL
 from bi.sweep_plans import get_plan
+
+COLUMNS = ("how", "arm", "versus", "stage", "split")
 
 
 @pytest.fixture(scope="module")
@@ -124,13 +126,31 @@ def test_trees_are_counted_split_by_split():
     assert shallow.loc["SFT", "operations"] < shallow.loc["RL", "operations"]
 
 
-def test_the_control_is_named_as_missing_until_it_has_been_run():
-    assert "GRID=dyval:subgoal" in control_text(None)
+def test_what_a_behaviour_adds_is_named_as_missing_until_it_has_been_run():
+    assert added_text(None, "bridge", "subgoal").startswith("Bridge minus subgoals alone: not tried; `make reproduce G")
     rows = [("all", "bridge", versus, stage, split, value, value - 0.01, value + 0.01, 9, "95%")
             for versus, shift in (("vanilla", 0.5), ("subgoal", 0.0)) for split in ("id", "ood")
             for stage, value in (("sft", shift - 0.1), ("gain", shift + 0.2), ("rl", shift + 0.1))]
     columns = ["how", "arm", "versus", "stage", "split", "value", "low", "high", "n", "method"]
     table = pd.DataFrame(rows, columns=columns)
-    text = control_text(table)
+    text = added_text(table, "bridge", "subgoal")
     assert text.count("+20.0 (+19.0 to +21.0) in the gain") == 2 and "70.0" not in text
-    assert "GRID=dyval:subgoal" in control_text(table[table["versus"] == "vanilla"])
+    assert "GRID=dyval" in added_text(table, "exploitation", "subgoal")
+
+
+
+
+def test_each_behaviour_costs_at_the_start_if_both_intervals_lie_below_zero():
+    def verdict(analysis, reflection):
+        rows = [("all", arm, versus, stage, "id", value, value - 0.05, value + 0.05, 900, "95%")
+                for stage in ("sft", "gain", "rl") for arm, versus, value in (("exploitation", "subgoal", analysis),
+                                           ("bridge", "exploitation", reflection),
+                                           ("bridge", "subgoal", analysis + reflection))]
+        table = pd.DataFrame(rows, columns=[*COLUMNS, "value", "low", "high", "n", "method"])
+        return judge_claims({"dyval/ablation": table}.get)["tree_cost"]
+
+    both = verdict(-0.1, -0.2)
+    assert both.verdict == HOLDS and "analysis: \N{MINUS SIGN}10.0 points" in both.seen
+    assert verdict(-0.1, 0.01).verdict == IN_PART and verdict(0.1, 0.2).verdict == OPPOSITE
+    table = pd.DataFrame(columns=[*COLUMNS, "value", "low", "high", "n", "method"])
+    assert judge_claims({"dyval/ablation": table}.get)["tree_cost"].verdict == OPEN

@@ -112,6 +112,16 @@ def _over(versus: str) -> Callable[[pd.DataFrame], Finding | None]:
     return look
 
 
+def _each_costs(ablation: pd.DataFrame) -> Finding | None:
+    starts = rows_of(ablation, how="all", stage="sft", split="id").set_index(["arm", "versus"])
+    pairs = {"analysis": ("exploitation", "subgoal"), "reflection": ("bridge", "exploitation")}
+    if not set(pairs.values()) <= set(starts.index):
+        return None
+    found = {name: estimate_of(starts.loc[pair]) for name, pair in pairs.items()}
+    return Finding("; ".join(f"{name}: {estimate.points()}" for name, estimate in found.items()),
+                   combined(_turned(estimate.verdict()) for estimate in found.values()))
+
+
 def _from_a_level_start(versus: str) -> Callable[[pd.DataFrame], Finding | None]:
     def look(ablation: pd.DataFrame) -> Finding | None:
         rows = rows_of(ablation, how="matched", arm="bridge", versus=versus, stage="gain").set_index("split")
@@ -334,6 +344,10 @@ CLAIMS = (
           f"differences of gains and of accuracies after RL, trees with few redundant premises; {BOTH}",
           ("dyval/ablation",), "an interval that holds zero, or lies below it: there the effect is easier arithmetic",
           "dyval", _over("subgoal")),
+    Claim("tree_cost", "on arithmetic trees, analysis added to subgoals lowers the start, and reflection added to both "
+          "lowers it again", "book", f"differences of accuracies after SFT, trees with few redundant premises; {BOTH}",
+          ("dyval/ablation",), "an interval that holds zero, or lies above it: the other behaviour bears the cost",
+          "dyval", _each_costs),
     Claim("scale", "the effect has the reported size with Qwen2.5 and Llama 3.2", "paper",
           "the profile paper, which needs their weights and two large cards", (), "a smaller effect there",
           "did-not-reproduce", _nothing),
