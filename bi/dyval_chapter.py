@@ -20,7 +20,10 @@ from bi.sweep_chapter import sweep_facts, sweep_rows
 from bi.tasks.expression import Num
 
 HOW = "make reproduce GRID=dyval"
-TREE_LABELS = {"bridge": "bridge", "subgoal": "subgoals alone", "exploitation": "subgoals with analysis"}
+ADDED = {"analysis and reflection": ("bridge", "subgoal"), "analysis": ("exploitation", "subgoal"),
+         "reflection, with analysis there": ("bridge", "exploitation")}
+"""Arms that differ by behaviours beside subgoals, and which they are."""
+STAGES = {"sft": "before RL", "gain": "gain", "rl": "after RL"}
 KINDS = {"sft": "SFT", "rl": "RL", "test_id": "test", "test_ood": f"test, {CROWDED['ood']}"}
 
 
@@ -104,21 +107,16 @@ def moved_text(behaviors: pd.DataFrame | None, anatomy: pd.DataFrame | None) -> 
             "of vanilla's.")
 
 
-def added_text(ablation: pd.DataFrame | None, arm: str, versus: str) -> str:
-    """``arm`` minus ``versus`` on both kinds of trees, in points, or that it has not been tried."""
-    rows = pd.DataFrame() if ablation is None else rows_of(ablation, how="all", arm=arm, versus=versus)
-    if rows.empty:
-        return f"{_named(arm)} minus {TREE_LABELS[versus]}: not tried; `{HOW}` does."
-    found = rows.set_index(["split", "stage"])
-    parts = [f"with {words}, {estimate_of(found.loc[split, 'sft']).brief()} before RL, "
-             f"{estimate_of(found.loc[split, 'gain']).brief()} in the gain and "
-             f"{estimate_of(found.loc[split, 'rl']).brief()} after it" for split, words in CROWDED.items()]
-    return f"{_named(arm)} minus {TREE_LABELS[versus]}, in points: {'; '.join(parts)}."
-
-
-def _named(arm: str) -> str:
-    words = TREE_LABELS[arm]
-    return words[0].upper() + words[1:]
+def added_rows(ablation: pd.DataFrame | None) -> pd.DataFrame:
+    """What behaviours add to subgoals (:data:`ADDED`), in points with intervals, as texts; empty if not tried."""
+    rows = []
+    for name, (arm, versus) in ADDED.items():
+        pair = pd.DataFrame() if ablation is None else rows_of(ablation, how="all", arm=arm, versus=versus)
+        found = pair if pair.empty else pair.set_index(["split", "stage"])
+        rows += [{"added to subgoals": name, "trees": words,
+                  **{told: estimate_of(found.loc[split, stage]).brief() for stage, told in STAGES.items()}}
+                 for split, words in CROWDED.items() if len(found)]
+    return pd.DataFrame(rows)
 
 
 def ready_rows(influence: pd.DataFrame | None) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from book_cases import base_card, invent_results, sweep_tables
 
 from bi.chapter import UNMEASURED, read_table, table_path
 from bi.dyval_chapter import (
-    added_text,
+    added_rows,
     dyval_facts,
     level_rows,
     moved_text,
@@ -126,18 +126,15 @@ def test_trees_are_counted_split_by_split():
     assert shallow.loc["SFT", "operations"] < shallow.loc["RL", "operations"]
 
 
-def test_what_a_behaviour_adds_is_named_as_missing_until_it_has_been_run():
-    assert added_text(None, "bridge", "subgoal").startswith("Bridge minus subgoals alone: not tried; `make reproduce G")
+def test_what_behaviours_add_is_told_pair_by_pair_as_far_as_it_has_been_run():
     rows = [("all", "bridge", versus, stage, split, value, value - 0.01, value + 0.01, 9, "95%")
             for versus, shift in (("vanilla", 0.5), ("subgoal", 0.0)) for split in ("id", "ood")
             for stage, value in (("sft", shift - 0.1), ("gain", shift + 0.2), ("rl", shift + 0.1))]
-    columns = ["how", "arm", "versus", "stage", "split", "value", "low", "high", "n", "method"]
-    table = pd.DataFrame(rows, columns=columns)
-    text = added_text(table, "bridge", "subgoal")
-    assert text.count("+20.0 (+19.0 to +21.0) in the gain") == 2 and "70.0" not in text
-    assert "GRID=dyval" in added_text(table, "exploitation", "subgoal")
-
-
+    found = added_rows(pd.DataFrame(rows, columns=[*COLUMNS, "value", "low", "high", "n", "method"]))
+    assert found["added to subgoals"].tolist() == ["analysis and reflection"] * 2
+    assert found["trees"].tolist() == list(CROWDED.values())
+    assert set(found["gain"]) == {"+20.0 (+19.0 to +21.0)"} and set(found["after RL"]) == {"+10.0 (+9.0 to +11.0)"}
+    assert added_rows(None).empty
 
 
 def test_each_behaviour_costs_at_the_start_if_both_intervals_lie_below_zero():
