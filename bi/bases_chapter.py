@@ -9,7 +9,7 @@ import pandas as pd
 
 from bi.chapter import UNMEASURED
 from bi.evaluation.bases_findings import WIDE, WITHOUT_BEHAVIORS, extra
-from bi.evaluation.findings import SPLITS
+from bi.evaluation.findings import SPLITS, STAGES
 from bi.evaluation.through_findings import points
 from bi.evaluation.verdicts import compare_seeds, estimate_of, rows_of
 from bi.figure_style import ARM_COLORS, ordered
@@ -86,7 +86,7 @@ def extra_rows(accuracy: pd.DataFrame | None) -> pd.DataFrame:
     for size in sorted(set(accuracy["size"])):
         for base in bases:
             row = {"base": base, "operations": size}
-            for stage, words in (("sft", "before RL"), ("gain", "gain"), ("rl", "after RL")):
+            for stage, words in STAGES.items():
                 row[words] = _brief(extra(accuracy, stage), base, size)
             row[f"gain, more than from {bases[0]}"] = _brief(extra(accuracy, than=bases[0]), base, size)
             shown.append(row)
@@ -112,3 +112,8 @@ def condition_rows(conditions: pd.DataFrame | None) -> pd.DataFrame:
                 row[words] = f"{values.mean():.3f} ({', '.join(f'{value:.3f}' for value in values)})"
             shown.append(row)
     return pd.DataFrame(shown)
+
+
+def ready_rows(influence: pd.DataFrame | None) -> pd.DataFrame:
+    """The two conditions before RL by arm: means over seeds, with the seeds behind them, as texts."""
+    return pd.DataFrame() if influence is None else condition_rows(influence.assign(base="")).drop(columns="base")

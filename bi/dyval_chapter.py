@@ -8,9 +8,8 @@ from typing import Any
 import pandas as pd
 
 from bi.augmentation.arms import build_problems
-from bi.bases_chapter import condition_rows
 from bi.chapter import UNMEASURED
-from bi.evaluation.findings import CROWDED
+from bi.evaluation.findings import CROWDED, STAGES
 from bi.evaluation.verdicts import estimate_of, find, rows_of
 from bi.evidence_chapters import trained_arms
 from bi.figure_style import BEHAVIOR_LABELS
@@ -23,7 +22,6 @@ HOW = "make reproduce GRID=dyval"
 ADDED = {"analysis and reflection": ("bridge", "subgoal"), "analysis": ("exploitation", "subgoal"),
          "reflection, with analysis there": ("bridge", "exploitation")}
 """Arms that differ by behaviours beside subgoals, and which they are."""
-STAGES = {"sft": "before RL", "gain": "gain", "rl": "after RL"}
 KINDS = {"sft": "SFT", "rl": "RL", "test_id": "test", "test_ood": f"test, {CROWDED['ood']}"}
 
 
@@ -117,8 +115,3 @@ def added_rows(ablation: pd.DataFrame | None) -> pd.DataFrame:
                   **{told: estimate_of(found.loc[split, stage]).brief() for stage, told in STAGES.items()}}
                  for split, words in CROWDED.items() if len(found)]
     return pd.DataFrame(rows)
-
-
-def ready_rows(influence: pd.DataFrame | None) -> pd.DataFrame:
-    """The two conditions before RL by arm: means over seeds, with the seeds behind them, as texts."""
-    return pd.DataFrame() if influence is None else condition_rows(influence.assign(base="")).drop(columns="base")

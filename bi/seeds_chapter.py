@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bi.evaluation.ablation import ablation_table
-from bi.evaluation.findings import SPLITS
+from bi.evaluation.findings import SPLITS, STAGES
 from bi.evaluation.verdicts import estimate_of, rows_of
 from bi.figure_style import ARM_COLORS, ordered
-
-STAGES = {"gain": "gain", "rl": "after RL"}
 
 
 def pooled_counts(first: pd.DataFrame, further: pd.DataFrame) -> pd.DataFrame:
@@ -38,9 +36,9 @@ def seed_rows(first: pd.DataFrame, further: pd.DataFrame | None, counts: Sequenc
     rows = []
     for versus in ordered(further.loc[further["arm"] == "bridge", "versus"], ARM_COLORS):
         for split, size in SPLITS.items():
-            for stage, words in STAGES.items():
+            for stage in ("gain", "rl"):
                 cells = {name: _brief(table, versus, stage, split) for name, table in tables.items()}
-                rows.append({"bridge minus": versus, "problems": size, "difference": words, **cells})
+                rows.append({"bridge minus": versus, "problems": size, "difference": STAGES[stage], **cells})
     return pd.DataFrame(rows).set_index("bridge minus")
 
 

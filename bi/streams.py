@@ -41,12 +41,7 @@ def below(rng: random.Random, n: int) -> int:
 
 def between(rng: random.Random, low: int, high: int) -> int:
     """A whole number from ``low`` to ``high`` (not below ``low``): what ``rng.randint`` draws (:func:`below`)."""
-    n = high - low + 1
-    bits = n.bit_length()
-    drawn = rng.getrandbits(bits)
-    while drawn >= n:
-        drawn = rng.getrandbits(bits)
-    return low + drawn
+    return low + below(rng, high - low + 1)
 
 
 def shuffle(rng: random.Random, items: list[Any]) -> None:

@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 from book_cases import base_card, invent_results, sweep_tables
 
+from bi.bases_chapter import ready_rows
 from bi.chapter import UNMEASURED, read_table, table_path
 from bi.dyval_chapter import (
     added_rows,
     dyval_facts,
     level_rows,
     moved_text,
-    ready_rows,
     shape_rows,
     shape_text,
     tree_rows,

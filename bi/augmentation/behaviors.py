@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar
 
 from bi.augmentation.behavior import Behavior, count_steps, inject_all, strip_all
@@ -185,7 +184,6 @@ PAPER = (Reflection(), Analysis(), Subgoal())
 """The three at the released rates, in the order in which they are injected."""
 
 
-@lru_cache(maxsize=64)
 def at_rates(rates: BehaviorRates) -> tuple[Behavior, ...]:
     """The three behaviours of the paper at ``rates``; raises ``ValueError`` for a rate that is no probability."""
     return (

@@ -9,6 +9,8 @@ from bi.evaluation.verdicts import Verdict
 
 HOLDS, IN_PART, UNSEEN, OPPOSITE, OPEN = "holds", "holds in part", "not seen here", "the opposite is seen", "open"
 NOT_RUN = "not measured yet"
+STAGES = {"sft": "before RL", "gain": "gain", "rl": "after RL"}
+"""What differences of arms are shown of."""
 SPLITS = {"id": "training size", "ood": "larger"}
 CROWDED = {"id": "few redundant premises", "ood": "many redundant premises"}
 """The same splits of DyVal, where the second has more premises that are of no use instead of more operations."""

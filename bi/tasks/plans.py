@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import mul
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from bi.tasks.expression import Expr, Num, Op, Ref
-
-Key = TypeVar("Key", int, str)
+from bi.tasks.problem import Key
 
 Shape: TypeAlias = tuple[str, str, int]
 """How a formula is built over its parents: the operation with a constant (``*``, ``+`` or none), the one that joins the

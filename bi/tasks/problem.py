@@ -42,7 +42,7 @@ class Quantity:
 
 
 _put_name, _put_formula, _put_value, _put_stated, _put_parents, _put_operations = (
-    getattr(Quantity, name).__set__ for name in Quantity.__slots__)
+    vars(Quantity)[name].__set__ for name in ("name", "formula", "value", "stated", "parents", "operations"))
 
 
 @dataclass(frozen=True)

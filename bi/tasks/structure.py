@@ -17,7 +17,8 @@ from operator import mul
 from bi.streams import below, between, sample, shuffle
 from bi.tasks.expression import Expr, Ref
 from bi.tasks.igsm_config import IGSMConfig
-from bi.tasks.plans import SUM, SUM_OF_PRODUCTS, Key, Plan, operations, write
+from bi.tasks.plans import SUM, SUM_OF_PRODUCTS, Plan, operations, write
+from bi.tasks.problem import Key
 from bi.tasks.vocabulary import WORLDS
 
 _LAYERS = [[list(layer.items()) for layer in world.layers] for world in WORLDS]
@@ -109,7 +110,7 @@ class Structure:
             found = 1 << number
             if self.abstract[number]:
                 for parent in self.total(number)[0]:
-                    found |= self.closed(parent) if self.abstract[parent] else 1 << parent
+                    found |= self.closed(parent)
             self._closed[number] = found
         return found
 
@@ -130,7 +131,7 @@ class Structure:
             made = self.order[number]
             if made < stated:
                 place = self.edges[made]
-                named[number] = f"{entities[laid.owner[place]]}'s {entities[laid.item[place]]}"
+                named[number] = instance(entities[laid.owner[place]], entities[laid.item[place]])
             else:
                 named[number] = _total_name(laid, entities, self.categories, self.kin[made - stated])
         return named
