@@ -376,6 +376,8 @@ CONTROLLED = (*ARMS, "subgoal")
 """The two arms and the strongest control, subgoals alone."""
 TREE_ARMS = (*CONTROLLED, "exploitation")
 """And subgoals with analysis, between the control and bridge: what each further behaviour costs and gains on trees."""
+FURTHER_ARMS = ("vanilla", "pp", "rc", "bridge", "subgoal")
+"""The paper's four arms and the strongest control, with further seeds."""
 # DyVal arithmetic: each profile's recipes, but for the task and, at book size, the base that can read it.
 SMOKE_DYVAL = dataclasses.replace(
     SMOKE, name="smoke-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(), arms=TREE_ARMS,
@@ -401,7 +403,7 @@ def _with_further_seeds(profile: Profile, count: int = 2) -> Profile:
     """The main comparison with seeds that nothing was chosen on; all else stays as it is."""
     seeds = tuple(range(max(profile.seeds) + 1, max(profile.seeds) + 1 + count))
     return dataclasses.replace(profile, name=f"{profile.name}-seeds", models=profile.models[:1], bases=(), seeds=seeds,
-                               arms=CONTROLLED)
+                               arms=FURTHER_ARMS)
 
 
 BESIDE = {profile.name: profile for profile in (
