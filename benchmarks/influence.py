@@ -85,12 +85,15 @@ class Job:
         return select @ kernel @ select.T
 
 
-def make_job(size: str, queries: int, rollouts: int, prompt: int, longest: int) -> Job:
-    """A random model and random rollouts of half to all of ``longest`` tokens, every group with both outcomes."""
+def make_job(size: str, queries: int, rollouts: int, prompt: int, longest: int, turn: int = 0) -> Job:
+    """A random model and random rollouts of half to all of ``longest`` tokens, every group with both outcomes.
+
+    The rollouts are other ones each ``turn``, the model is the same.
+    """
     torch.manual_seed(0)
     model = LlamaForCausalLM(LlamaConfig(vocab_size=VOCABULARY, num_attention_heads=4, num_key_value_heads=2,
                                          max_position_embeddings=prompt + longest, **SIZES[size])).eval()
-    rng, rows = numpy_stream(0, "benchmark"), []
+    rng, rows = numpy_stream(turn, "benchmark"), []
     for q in range(queries):
         ids = rng.integers(VOCABULARY, size=prompt).tolist()
         rows += [{"problem_id": f"q{q}", "prompt_ids": ids, "reward": float(i % 2), "sample": i,
@@ -268,35 +271,44 @@ def cosine_error(found: np.ndarray, truth: np.ndarray) -> float:
     return float(np.sqrt(np.mean((cosines[0] - cosines[1])[~np.eye(len(truth), dtype=bool)] ** 2)))
 
 
-def compare(job: Job, names: list[str], rounds: int) -> pd.DataFrame:
+def compare(jobs: list[Job], names: list[str]) -> pd.DataFrame:
     """Time the methods in turns; rows ``method, seconds, ratio, error, cosine_error, floor_share, n``.
 
-    What the processor emulates runs once, for its errors, and has no time.
+    Each round has rollouts of its own: kernels of half precision are compiled for every new shape, and a table that
+    repeats would hide it. Seconds and ratios are medians, errors the largest of all rounds. What the processor emulates
+    runs once, for its errors, and has no time.
     """
     import copy
 
-    truth = loop(job, copy.deepcopy(job.model).double())
-    truths = {name: linear_only(job) if name == "kronfluence" else truth for name in names}
     times: dict[str, list[float]] = {name: [] for name in names}
-    errors, cosines, fastest = {}, {}, 0.0
+    errors: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    speeds, work = [], []
     emulated = set() if passes_format(torch.device("cpu")) == torch.bfloat16 else {"bfloat16"}
-    for turn in range(rounds):
-        fastest = max(fastest, product_speed(job.model.config.hidden_size))
+    for turn, job in enumerate(jobs):
+        truth = loop(job, copy.deepcopy(job.model).double())
+        truths = {name: linear_only(job) if name == "kronfluence" else truth for name in names}
+        speeds.append(product_speed(job.model.config.hidden_size))
+        work.append(flops(job))
         for name in names if turn == 0 else [name for name in names if name not in emulated]:
             with contextlib.redirect_stderr(io.StringIO()):
                 began = time.process_time()
                 found = METHODS[name](job)
                 times[name].append(np.nan if name in emulated else time.process_time() - began)
-            errors[name], cosines[name] = (error(found, truths[name]) for error in (entry_error, cosine_error))
+            errors[name].append((entry_error(found, truths[name]), cosine_error(found, truths[name])))
             spent = "emulated" if name in emulated else f"{times[name][-1]:.2f} s"
-            print(f"{name}: {spent}, error {errors[name]:.1e}, of cosines {cosines[name]:.1e}",
+            print(f"{name}: {spent}, error {errors[name][-1][0]:.1e}, of cosines {errors[name][-1][1]:.1e}",
                   flush=True)
-    best = {name: float(np.median(values)) for name, values in times.items()}
-    return pd.DataFrame([
-        {"method": name, "seconds": best[name], "ratio": best["loop"] / best[name] if "loop" in best else np.nan,
-         "against_shared": best[name] / best["shared"] if "shared" in best else np.nan, "error": errors[name],
-         "cosine_error": cosines[name], "floor_share": flops(job) / fastest / best[name], "n": len(times[name])}
-        for name in names])
+    floor, rows = np.array(work) / max(speeds), []
+    for name in names:
+        spent = np.array(times[name])
+        against = {other: np.array(times[other])[: len(spent)] if other in times else np.full(len(spent), np.nan)
+                   for other in ("loop", "shared")}
+        rows.append({"method": name, "seconds": np.median(spent), "ratio": np.median(against["loop"] / spent),
+                     "against_shared": np.median(spent / against["shared"]),
+                     "error": max(error for error, _ in errors[name]),
+                     "cosine_error": max(error for _, error in errors[name]),
+                     "floor_share": np.median(floor[: len(spent)] / spent), "n": len(spent)})
+    return pd.DataFrame(rows)
 
 
 def calculated(name: str, parameters: float, layers: int, width: int, speed: float = 989e12,
@@ -332,10 +344,11 @@ def main() -> None:
     wanted = [name for name in options.only.split(",") if name in METHODS]
     names = [name for name in wanted if name not in MODULES or importlib.util.find_spec(MODULES[name])]
     print(f"not installed: {', '.join(sorted(set(wanted) - set(names))) or 'none'}")
-    job = make_job(options.size, options.queries, options.rollouts, options.prompt, options.longest)
+    jobs = [make_job(options.size, options.queries, options.rollouts, options.prompt, options.longest, turn)
+            for turn in range(options.rounds)]
     began = time.monotonic()
-    table = compare(job, names, options.rounds).assign(
-        size=options.size, parameters=sum(p.numel() for p in job.model.parameters()), queries=options.queries,
+    table = compare(jobs, names).assign(
+        size=options.size, parameters=sum(p.numel() for p in jobs[0].model.parameters()), queries=options.queries,
         rollouts=options.rollouts, prompt=options.prompt, longest=options.longest,
         processor=torch.backends.cpu.get_cpu_capability())
     print(table.to_string(index=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from bi.influence.packed import Layout, Unpackable, packed_attention
 WINDOWED = "mistral"  # its cache is no plain one, so that not even the prompt is shared
 
 
-def passed(model: torch.nn.Module, group: RolloutGroup, **options: bool) -> tuple[np.ndarray, WeightedGradient, int]:
+def passed(model: torch.nn.Module, group: RolloutGroup, **options: Any) -> tuple[np.ndarray, WeightedGradient, int]:
     """The gradient of a group, what worked it out, and the tokens that went through the model."""
     weights, parameters = np.linspace(-1, 1.5, len(group.completions)), list(model.parameters())
     seen: list[int] = []
@@ -52,6 +53,18 @@ def test_nothing_is_padded_where_the_attention_can_be_replaced(kind: str) -> Non
     assert backward.packed == backward.share_prefix == (kind != WINDOWED)
     if kind != WINDOWED:
         assert tokens == len(group.prompt) + sum(len(c) - 1 for c in group.completions)
+
+
+def test_half_precision_meets_few_shapes_and_keeps_the_gradient() -> None:
+    """Rows are filled up to a multiple, since each new length costs a kernel; what fills them has no gradient."""
+    model, group = make_model(dtype=torch.float32), a_group()
+    whole, _, _ = passed(model, group)
+    rows, _, padded = passed(model, group, share_prefix=False, autocast=torch.bfloat16)
+    found, backward, tokens = passed(model, group, autocast=torch.bfloat16)
+    assert backward.packed and (tokens - len(group.prompt)) % packed.FILL == 0 and tokens != padded
+    to_whole, to_rows = (1 - found @ other / np.linalg.norm(found) / np.linalg.norm(other) for other in (whole, rows))
+    assert to_whole < 1e-3 and to_rows < 1e-3
+    assert 0.99 < np.linalg.norm(found) / np.linalg.norm(whole) < 1.01
 
 
 def test_an_attention_that_does_not_ask_leads_back_to_padded_rows() -> None:

@@ -21,6 +21,9 @@ from transformers import AttentionInterface
 NAME = "bi_packed"
 KEPT = 2**22
 """Attention weights that a layer keeps for its backward pass, in numbers; more than that are worked out again."""
+FILL = 64
+"""Under autocast a row is filled up to a multiple of this many tokens, and attention stays in float32: products of half
+precision are compiled for each new shape, and rows of all lengths would compile more than they compute."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,11 @@ _LAYOUT: ContextVar[Layout] = ContextVar("layout of packed completions")
 
 class Unpackable(Exception):
     """This attention is of a kind that packed completions have no implementation of."""
+
+
+def filling(tokens: int, device: torch.device) -> int:
+    """How many tokens of no meaning to put behind a row of ``tokens``, as one more completion."""
+    return -tokens % FILL if torch.is_autocast_enabled(device.type) else 0
 
 
 def packable(model: nn.Module) -> bool:
@@ -64,8 +72,8 @@ def _attend(module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: to
     longest = layout.start + max(layout.lengths)
     if softcap is not None or s_aux is not None or attention_mask is not None or (sliding_window or longest) < longest:
         raise Unpackable
-    if torch.is_autocast_enabled(query.device.type):
-        query, key, value = (part.to(torch.get_autocast_dtype(query.device.type)) for part in (query, key, value))
+    if torch.is_autocast_enabled(query.device.type):  # products of every completion's own shape: see FILL
+        query, key, value = query.float(), key.float(), value.float()
     heads, keys = query.shape[1], key.shape[1]
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     with torch.autocast(query.device.type, enabled=False):

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.nn import functional
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from bi.influence.likelihood import chosen_logprobs, double_kept, padded, supported
-from bi.influence.packed import Layout, Unpackable, packed_attention
+from bi.influence.packed import Layout, Unpackable, filling, packed_attention
 
 
 class SharedPrefix:
@@ -59,15 +60,18 @@ class SharedPrefix:
         found = [logits.log_softmax(-1)[0, ids[:, 0]]]
         inside = mask[:, 1:].bool()
         if kept:
+            read = sum(kept)
+            kept += [fill] if (fill := filling(read, ids.device)) else []
+            row = functional.pad(ids[:, :-1][inside], (0, fill))[None]
             positions = torch.cat([torch.arange(self.length, self.length + length) for length in kept])[None]
             cache = DynamicCache()
             for layer, start in enumerate(range(1, len(self.leaves), 2)):
                 cache.update(*self.leaves[start : start + 2], layer)
             options = supported(self.model, position_ids=positions, use_cache=True)
             with double_kept(self.model), packed_attention(self.model, Layout(self.length, tuple(kept))):
-                result = self.model(input_ids=ids[:, :-1][inside][None], past_key_values=cache, **options)
-            targets = ids[:, 1:][inside][None]
-            found.append(chosen_logprobs(result.logits, targets, torch.ones_like(targets), self.temperature)[0])
+                result = self.model(input_ids=row, past_key_values=cache, **options)
+            targets, logits = ids[:, 1:][inside][None], result.logits[:, :read]
+            found.append(chosen_logprobs(logits, targets, torch.ones_like(targets), self.temperature)[0])
         rows, columns = torch.nonzero(inside, as_tuple=True)
         everyone = torch.arange(len(ids))
         places = torch.cat([everyone, rows]), torch.cat([torch.zeros_like(everyone), columns + 1])
