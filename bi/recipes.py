@@ -323,7 +323,7 @@ CPU = Profile(
     influence=InfluenceRecipe(prompts=64, rollouts=16),
     through=ThroughRecipe(every=25),
     sizes=SizesRecipe(ops=(4, 12)),
-    bases=(ModelRecipe("models/plain-base"), ModelRecipe("models/wide-base")),
+    bases=(ModelRecipe("models/plain-base"), ModelRecipe("models/wide-base"), ModelRecipe("models/small-base")),
     note="two cores; real claims on the book-size model",
 )
 
