@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from bi.evaluation.ablation import ablation_table
+from bi.evaluation.by_accuracy import gains_by_accuracy
+from bi.evaluation.components import variance_components
 from bi.evaluation.findings import SPLITS, STAGES
-from bi.evaluation.verdicts import estimate_of, rows_of
+from bi.evaluation.tables import summary_table
+from bi.evaluation.verdicts import estimate_of, find, rows_of
 from bi.figure_style import ARM_COLORS, ordered
 
 
@@ -39,6 +42,51 @@ def seed_rows(first: pd.DataFrame, further: pd.DataFrame | None, counts: Sequenc
             for stage in ("gain", "rl"):
                 cells = {name: _brief(table, versus, stage, split) for name, table in tables.items()}
                 rows.append({"bridge minus": versus, "problems": size, "difference": STAGES[stage], **cells})
+    return pd.DataFrame(rows).set_index("bridge minus")
+
+
+def level_rows(counts: Sequence[pd.DataFrame | None]) -> pd.DataFrame:
+    """Accuracy of each arm before and after RL and its gain, over all seeds together, in per cent, as texts.
+
+    ``counts``: the tables ``rollout_accuracy`` of the first seeds and of the further ones. Empty without the latter.
+    """
+    before, after = counts
+    if before is None or after is None:
+        return pd.DataFrame()
+    together = pooled_counts(before, after)
+    tested = together[together["split"].isin(SPLITS)]
+    summary = summary_table(tested.assign(task="", metric="accuracy", value=tested["correct"] / tested["n"]))
+    rows = []
+    for split, size in SPLITS.items():
+        for arm in ordered(tested["arm"], ARM_COLORS):
+            sft, rl, gain = (find(summary, arm, stage, split) for stage in ("sft", "rl", "gain"))
+            rows.append({"problems": size, "arm": arm, "after SFT": sft.level(), "after RL": rl.level(),
+                         "gain": gain.brief()})
+    return pd.DataFrame(rows).set_index(["problems", "arm"])
+
+
+def precision_rows(counts: Sequence[pd.DataFrame | None], sizes: Mapping[str, tuple[float, float]]) -> pd.DataFrame:
+    """Half widths of the interval of bridge's extra gain with other numbers of seeds and problems, as texts in points.
+
+    ``sizes``: factors on the numbers of seeds and of problems that were run, by the name of a column. By the variance
+    components of all seeds together (:mod:`bi.evaluation.components`); empty without the further seeds.
+    """
+    before, after = counts
+    if before is None or after is None:
+        return pd.DataFrame()
+    together, rows = pooled_counts(before, after), []
+    for split, words in SPLITS.items():
+        gains, _ = gains_by_accuracy(together, split)
+        tables = {arm: part.pivot(index="seed", columns="problem_id", values="gain")
+                  for arm, part in gains.groupby("arm")}
+        for versus in ordered(set(tables) - {"bridge"}, ARM_COLORS):
+            extra = (tables["bridge"] - tables[versus]).to_numpy()
+            parts = variance_components(extra)
+            row = {"bridge minus": versus, "problems": words, "extra gain": f"{100 * extra.mean():+.1f}"}
+            for name, (seeds, problems) in sizes.items():
+                width = parts.half_width(seeds * extra.shape[0], problems * extra.shape[1])
+                row[name] = f"\N{PLUS-MINUS SIGN}{100 * width:.1f}"
+            rows.append(row)
     return pd.DataFrame(rows).set_index("bridge minus")
 
 

@@ -34,6 +34,12 @@ class Estimate:
             return _signed(self.value)
         return f"{_signed(self.value)} ({_signed(self.low)} to {_signed(self.high)})"
 
+    def level(self) -> str:
+        """A share in per cent for a table cell: ``61.3 (57.0 to 65.2)``."""
+        if not math.isfinite(self.low + self.high):
+            return f"{100 * self.value:.1f}"
+        return f"{100 * self.value:.1f} ({100 * self.low:.1f} to {100 * self.high:.1f})"
+
     def turned(self) -> Estimate:
         """The same difference taken the other way round."""
         return Estimate(-self.value, -self.high, -self.low, self.n, self.method)
