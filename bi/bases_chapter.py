@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bi.chapter import UNMEASURED
-from bi.evaluation.bases_findings import WIDE, WITHOUT_BEHAVIORS, extra
+from bi.evaluation.bases_findings import WEAK, WIDE, WITHOUT_BEHAVIORS, extra
 from bi.evaluation.findings import SPLITS, STAGES
 from bi.evaluation.through_findings import points
 from bi.evaluation.verdicts import compare_seeds, estimate_of, rows_of
@@ -17,7 +17,8 @@ from bi.figure_style import ARM_COLORS, ordered
 CONDITIONS = {("train", "informative_train"): "training prompts with mixed outcomes",
               ("id", "mean_accuracy"): "influence, points a step"}
 SCALES = {"mean_accuracy": 100.0}
-BRIEF = {f"brief_{name}_{words}": (base, stage) for name, base in (("wide", WIDE), ("unseen", WITHOUT_BEHAVIORS))
+BRIEF = {f"brief_{name}_{words}": (base, stage)
+         for name, base in (("wide", WIDE), ("unseen", WITHOUT_BEHAVIORS), ("weak", WEAK))
          for words, stage in (("gain", "gain"), ("end", "rl"))}
 """Short texts for the front page: base and stage of what bridge has above vanilla, on both splits."""
 

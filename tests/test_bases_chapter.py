@@ -53,7 +53,8 @@ def test_everywhere_means_every_base_and_every_size(table):
 
 
 @pytest.mark.parametrize(("claim", "base", "stage"), [
-    ("unseen", "plain-base", "gain"), ("wide", "wide-base", "gain"), ("wide_end", "wide-base", "rl")])
+    ("unseen", "plain-base", "gain"), ("wide", "wide-base", "gain"), ("wide_end", "wide-base", "rl"),
+    ("weak", "small-base", "gain"), ("weak_end", "small-base", "rl")])
 def test_a_base_of_its_own_claim_is_judged_on_the_two_splits(table, claim, base, stage):
     other = moved(table, -0.2, -0.1, base="tiny-base", stage=stage).replace("plain-base", base)
     assert finding(claim, moved(other, 0.1, 0.2, base=base, stage=stage)).verdict == HOLDS

@@ -175,7 +175,7 @@ def test_the_grid_of_bases_shares_the_first_models_cells_and_makes_its_tables_on
     main, bases = ({(stage, run) for stage, run in make_grid("cpu", name).jobs()} for name in ("main", "bases"))
     assert {pair for pair in main if pair[0] in ("sft", "grpo", "evaluate")} < bases
     assert Counter(run.model for stage, run in bases if stage == "grpo") == dict.fromkeys(
-        ("models/tiny-base", "models/plain-base", "models/wide-base"), 6)
+        ("models/tiny-base", "models/plain-base", "models/wide-base", "models/small-base"), 6)
     assert [run.model for stage, run in bases if stage == "tables_bases"] == ["models/tiny-base"]
 
 
@@ -196,7 +196,7 @@ def test_the_grid_of_further_seeds_has_cells_of_its_own_and_joins_the_results_of
     grid = make_grid("cpu", "seeds")
     assert (grid.profile.name, grid.home, grid.results) == ("cpu-seeds", "cpu", "seeds")
     trained = {(run.arm, run.seed) for stage, run in grid.jobs() if stage == "grpo"}
-    assert trained == {(arm, seed) for arm in ("vanilla", "bridge", "subgoal") for seed in (3, 4)}
+    assert trained == {(arm, seed) for arm in ("vanilla", "pp", "rc", "bridge", "subgoal") for seed in (3, 4)}
     assert make_grid("cpu", "seeds:bridge").kept == ["results/cpu/seeds"]
 
 

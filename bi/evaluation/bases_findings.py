@@ -16,6 +16,9 @@ WITHOUT_BEHAVIORS = "plain-base"
 WIDE = "wide-base"
 """The base that learns the results of all lines with several operations (:data:`bi.training.pretrain.BASES`)."""
 
+WEAK = "small-base"
+"""The base of four times the parameters that reads half as much (:data:`bi.training.pretrain.BASES`)."""
+
 
 def extra(accuracy: pd.DataFrame, stage: str = "gain", *, than: str = "") -> pd.DataFrame:
     """Rows of what bridge has above vanilla, by base and size; with ``than``, above what it has from that base."""
@@ -60,3 +63,5 @@ without_behaviors = partial(from_base, base=WITHOUT_BEHAVIORS)
 end_without_behaviors = partial(from_base, base=WITHOUT_BEHAVIORS, stage="rl")
 with_wide_lines = partial(from_base, base=WIDE)
 end_with_wide_lines = partial(from_base, base=WIDE, stage="rl")
+with_weak_look_ups = partial(from_base, base=WEAK)
+end_with_weak_look_ups = partial(from_base, base=WEAK, stage="rl")
