@@ -67,15 +67,15 @@ def trained_arms(summary: pd.DataFrame) -> list[str]:
 
 def result_rows(summary: pd.DataFrame | None, sizes: Mapping[str, str] = SPLITS, label: str = "problems"
                 ) -> pd.DataFrame:
-    """A row an arm and kind of test problems: per cent right after SFT and after RL, and the gain, as texts."""
+    """A row an arm and kind of test problems: per cent right after SFT and after RL, the gain, intervals, as texts."""
     if summary is None:
         return pd.DataFrame()
     rows = []
     for arm in trained_arms(summary):
         for split, words in sizes.items():
-            before, after = (100 * find(summary, arm, stage, split).value for stage in ("sft", "rl"))
-            rows.append({"arm": arm, label: words, "after SFT": f"{before:.1f}", "after RL": f"{after:.1f}",
-                         "gain (points)": find(summary, arm, "gain", split).brief()})
+            before, after, gain = (find(summary, arm, stage, split) for stage in ("sft", "rl", "gain"))
+            rows.append({"arm": arm, label: words, "after SFT": before.level(), "after RL": after.level(),
+                         "gain (points)": gain.brief()})
     return pd.DataFrame(rows)
 
 
@@ -132,17 +132,13 @@ def pass_rows(passes: pd.DataFrame | None, split: str = "id") -> pd.DataFrame:
     for (judged, k, arm), part in plain.groupby(["judged", "k", "arm"], sort=False):
         stages = part.set_index("stage")
         row = {"judged by": judged, "k": k, "arm": arm}
-        row |= {stage: _percent(stages.loc[stage]) for stage in ("sft", "rl", "gain") if stage in stages.index}
+        row |= {stage: estimate_of(stages.loc[stage]).level() for stage in ("sft", "rl", "gain") if stage in stages.index}
         for model, told in REPORTED[REPORTED["arm"] == arm].groupby("model", sort=False):
             first = told.iloc[0]
             comparable = (judged, k) == ("answer", 1)
             row[f"reported, {model}"] = f"{first['sft']:.1f} to {first['rl']:.1f}" if comparable else ""
         rows.append(row)
     return pd.DataFrame(rows).fillna("")
-
-
-def _percent(row: pd.Series) -> str:
-    return f"{100 * row['value']:.1f} ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
 
 
 def fates(lines: pd.DataFrame | None, split: str = "id") -> pd.DataFrame:

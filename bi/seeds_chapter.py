@@ -11,7 +11,8 @@ from bi.evaluation.by_accuracy import gains_by_accuracy
 from bi.evaluation.components import variance_components
 from bi.evaluation.findings import SPLITS, STAGES
 from bi.evaluation.tables import summary_table
-from bi.evaluation.verdicts import estimate_of, find, rows_of
+from bi.evaluation.verdicts import estimate_of, rows_of
+from bi.evidence_chapters import result_rows
 from bi.figure_style import ARM_COLORS, ordered
 
 
@@ -46,7 +47,7 @@ def seed_rows(first: pd.DataFrame, further: pd.DataFrame | None, counts: Sequenc
 
 
 def level_rows(counts: Sequence[pd.DataFrame | None]) -> pd.DataFrame:
-    """Accuracy of each arm before and after RL and its gain, over all seeds together, in per cent, as texts.
+    """:func:`bi.evidence_chapters.result_rows` of all seeds together.
 
     ``counts``: the tables ``rollout_accuracy`` of the first seeds and of the further ones. Empty without the latter.
     """
@@ -56,13 +57,7 @@ def level_rows(counts: Sequence[pd.DataFrame | None]) -> pd.DataFrame:
     together = pooled_counts(before, after)
     tested = together[together["split"].isin(SPLITS)]
     summary = summary_table(tested.assign(task="", metric="accuracy", value=tested["correct"] / tested["n"]))
-    rows = []
-    for split, size in SPLITS.items():
-        for arm in ordered(tested["arm"], ARM_COLORS):
-            sft, rl, gain = (find(summary, arm, stage, split) for stage in ("sft", "rl", "gain"))
-            rows.append({"problems": size, "arm": arm, "after SFT": sft.level(), "after RL": rl.level(),
-                         "gain": gain.brief()})
-    return pd.DataFrame(rows).set_index(["problems", "arm"])
+    return result_rows(summary).set_index(["arm", "problems"])
 
 
 def precision_rows(counts: Sequence[pd.DataFrame | None], sizes: Mapping[str, tuple[float, float]]) -> pd.DataFrame:

@@ -64,8 +64,8 @@ def counts(seeds, lucky):
 def test_rows_of_the_chapter_say_levels_and_widths():
     pair = counts((0, 1), 2), counts((2,), 2)
     levels = level_rows(pair)
-    assert levels.loc[("training size", "bridge"), "after SFT"].startswith("25.0 (")
-    assert levels.loc[("larger", "vanilla"), "gain"].startswith("+0.0")
+    assert levels.loc[("bridge", "training size"), "after SFT"].startswith("25.0 (")
+    assert levels.loc[("vanilla", "larger"), "gain (points)"].startswith("+0.0")
     rows = precision_rows(pair, {"as run": (1, 1), "seeds": (4, 1), "problems": (1, 4)})
     assert set(rows.index) == {"vanilla"} and list(rows["extra gain"]) == ["+37.5", "+37.5"]
     as_run, seeds, problems = (float(rows[name].iloc[0][1:]) for name in ("as run", "seeds", "problems"))
