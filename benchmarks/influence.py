@@ -328,6 +328,12 @@ def calculated(name: str, parameters: float, layers: int, width: int, speed: flo
             "rows_gb": 4 * prompts * parameters / 1e9, "sketched_rows_gb": 4 * prompts * 2**20 / 1e9}
 
 
+def processor() -> str:
+    """What the processor multiplies with, such as ``AVX2``; with ``AMX`` behind it where it has units for matrices."""
+    told, kind = Path("/proc/cpuinfo"), torch.backends.cpu.get_cpu_capability()
+    return f"{kind} AMX" if told.is_file() and "amx_tile" in told.read_text() else kind
+
+
 def main() -> None:
     """Run the comparison, print it, and write it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -350,7 +356,7 @@ def main() -> None:
     table = compare(jobs, names).assign(
         size=options.size, parameters=sum(p.numel() for p in jobs[0].model.parameters()), queries=options.queries,
         rollouts=options.rollouts, prompt=options.prompt, longest=options.longest,
-        processor=torch.backends.cpu.get_cpu_capability())
+        processor=processor())
     print(table.to_string(index=False))
     on_gpu = pd.DataFrame([calculated("100 M", 1e8, 12, 768), calculated("1.5 B", 1.54e9, 28, 1536)])
     print(on_gpu.to_string(index=False))

@@ -132,7 +132,8 @@ def pass_rows(passes: pd.DataFrame | None, split: str = "id") -> pd.DataFrame:
     for (judged, k, arm), part in plain.groupby(["judged", "k", "arm"], sort=False):
         stages = part.set_index("stage")
         row = {"judged by": judged, "k": k, "arm": arm}
-        row |= {stage: estimate_of(stages.loc[stage]).level() for stage in ("sft", "rl", "gain") if stage in stages.index}
+        row |= {stage: estimate_of(stages.loc[stage]).level()
+                for stage in ("sft", "rl", "gain") if stage in stages.index}
         for model, told in REPORTED[REPORTED["arm"] == arm].groupby("model", sort=False):
             first = told.iloc[0]
             comparable = (judged, k) == ("answer", 1)
