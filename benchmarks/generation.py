@@ -11,7 +11,8 @@ and the rows are the same.
 
 CHECKOUT is the folder ``iGSM-reasoning`` of the authors' repository (github.com/czp16/Bridge-LLM-reasoning), which is
 not part of this one; its package ``igsm_reasoning`` is imported as it stands, with the settings of its script for the
-paper's data. The goal is five times its speed. ``--write`` keeps the comparison as a table.
+paper's data. The goal is five times its speed. ``--write`` keeps the comparison as a table, beside the rows of
+other processors.
 """
 
 from __future__ import annotations
@@ -146,6 +147,15 @@ def profile(kind: str, count: int, lines: int) -> None:
     pstats.Stats(tracer).strip_dirs().sort_stats("tottime").print_stats(lines)
 
 
+def beside_others(table: pd.DataFrame, facts: dict[str, Any]) -> pd.DataFrame:
+    """``table`` behind the rows of :data:`TABLE` that were measured on other processors, each with its commit."""
+    table = table.assign(processor=facts["hardware"]["cpu"], commit=facts["commit"][:7])
+    if not TABLE.is_file():
+        return table
+    old = pd.read_csv(TABLE)
+    return pd.concat([old[old["processor"] != facts["hardware"]["cpu"]], table], ignore_index=True)
+
+
 def main() -> None:
     """Measure and print, one line a figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -167,7 +177,7 @@ def main() -> None:
         print(f"goal: {GOAL:g} times the released generator")
     if options.write:
         facts = provenance("cpu", range(options.repeats), recipe_digest([TASK, CONFIG]), time.monotonic() - began)
-        write_table(TABLE, table, facts)
+        write_table(TABLE, beside_others(table, facts), facts)
         print(f"wrote {TABLE}")
     processes = 1
     while options.processes > 1 and processes <= options.processes:

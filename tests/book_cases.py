@@ -124,10 +124,10 @@ def invent_results(folder: Path) -> Path:
                           columns=["work", "tokens_per_s", "slowest", "fastest", "floor_share", "n"])
     write_table(results.parent / "benchmarks" / "throughput.csv", speeds, provenance(PROFILE, [0], "0123456789ab", 12.0,
                                                                                       root=ROOT))
-    drawn = pd.DataFrame([(kind, name, 100.0, 90.0, 110.0, 2.0, 1.5, 2.5, 3) for kind in ("plain", "injected")
-                          for name in ("ours", "released")],
+    drawn = pd.DataFrame([(kind, name, 100.0, 90.0, 110.0, 2.0, 1.5, 2.5, 3, "a processor", "0123456")
+                          for kind in ("plain", "injected") for name in ("ours", "released")],
                          columns=["kind", "generator", "rows_per_s", "slowest", "fastest", "ours_times", "least",
-                                  "most", "n"])
+                                  "most", "n", "processor", "commit"])
     write_table(results.parent / "benchmarks" / "generation.csv", drawn, provenance(PROFILE, [0], "0123456789ab", 12.0,
                                                                                      root=ROOT))
     for name in ("regime", "sft", "grpo", "arms", "dyval"):
