@@ -176,6 +176,28 @@ def test_bfloat16_passes_keep_the_direction() -> None:
     assert not np.array_equal(exact, fast)
 
 
+def test_what_half_precision_keeps_of_the_parameters_ends_with_the_call() -> None:
+    """Parameters are cast once a call; the next call, after a step or an error, sees them as they are."""
+    model, other, rollouts = make_model(dtype=torch.float32), make_model(dtype=torch.float32), make_rollouts()
+
+    def gradients(model: torch.nn.Module) -> np.ndarray:
+        return group_gradients(model, rollouts, autocast=torch.bfloat16).full()
+
+    before = gradients(model)
+    with torch.no_grad():
+        for each in (model, other):
+            for parameter in each.parameters():
+                parameter.mul_(1.5)
+    after = gradients(model)
+    assert np.array_equal(after, gradients(other)) and not np.allclose(after, before, rtol=0.1)
+    with torch.no_grad():
+        model.lm_head.weight.fill_(torch.nan)
+    with pytest.raises(ValueError, match="not finite"):
+        gradients(model)
+    model.load_state_dict(other.state_dict())
+    assert np.array_equal(gradients(model), after)
+
+
 def test_memory_does_not_grow_with_the_number_of_rollouts() -> None:
     """No more than a micro-batch of rollouts is ever inside the model."""
     model, rollouts = make_model(dtype=torch.float32), make_rollouts(prompts=1, count=40)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,17 @@ def batch_sizes(lengths: Sequence[int], most: int, overhead: int) -> list[int]:
         sizes.append(end - cut[end])
         end = cut[end]
     return sizes[::-1]
+
+
+@contextmanager
+def casts_kept() -> Iterator[None]:
+    """Keep the parameters as autocast has cast them, from one pass to the next: they must not change inside."""
+    torch.autocast_increment_nesting()
+    try:
+        yield
+    finally:
+        if torch.autocast_decrement_nesting() == 0:
+            torch.clear_autocast_cache()
 
 
 class WeightedGradient:

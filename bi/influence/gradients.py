@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 
 from bi.influence.advantages import Group, Weighting, group_weights, length_factors, normalised_probabilities
-from bi.influence.backward import WeightedGradient
+from bi.influence.backward import WeightedGradient, casts_kept
 from bi.influence.groups import RolloutGroup, check_groups
 from bi.influence.likelihood import differentiable, evaluated
 from bi.influence.sketch import Sketch
@@ -131,7 +131,7 @@ def group_gradients(policy: Any, rollouts: pd.DataFrame, *, split: Split = "none
     parts = _allocate(out, (PARTS[split], len(groups), width), chosen[0].dtype)
     shares = np.ones((PARTS[split], len(groups)))
     other = model_of(reference) if weighting.kl else None
-    with differentiable(model, chosen), evaluated(other):
+    with differentiable(model, chosen), evaluated(other), casts_kept():
         backward = WeightedGradient(
             model, chosen, micro_batch_size=micro_batch_size, temperature=weighting.temperature, autocast=autocast,
             reference=other, kl_estimator=weighting.kl_estimator)
