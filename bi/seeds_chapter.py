@@ -38,7 +38,7 @@ def seed_rows(first: pd.DataFrame, further: pd.DataFrame | None, counts: Sequenc
     tables = {f"seeds {_seeds(before)}": first, f"seeds {_seeds(after)}": further,
               f"all of them, {_seeds(together)}": ablation_table(together)}
     rows = []
-    for versus in ordered(further.loc[further["arm"] == "bridge", "versus"], ARM_COLORS):
+    for versus in ordered(further.loc[further["versus"] == "bridge", "arm"], ARM_COLORS):
         for split, size in SPLITS.items():
             for stage in ("gain", "rl"):
                 cells = {name: _brief(table, versus, stage, split) for name, table in tables.items()}
@@ -90,5 +90,5 @@ def _seeds(counts: pd.DataFrame) -> str:
 
 
 def _brief(table: pd.DataFrame, versus: str, stage: str, split: str) -> str:
-    rows = rows_of(table, how="all", arm="bridge", versus=versus, stage=stage, split=split)
-    return estimate_of(rows.iloc[0]).brief() if len(rows) else "–"
+    rows = rows_of(table, how="all", arm=versus, versus="bridge", stage=stage, split=split)
+    return estimate_of(rows.iloc[0]).turned().brief() if len(rows) else "–"
