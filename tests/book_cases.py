@@ -130,7 +130,7 @@ def invent_results(folder: Path) -> Path:
                                   "most", "n", "processor", "commit"])
     write_table(results.parent / "benchmarks" / "generation.csv", drawn, provenance(PROFILE, [0], "0123456789ab", 12.0,
                                                                                      root=ROOT))
-    for name in ("regime", "sft", "grpo", "arms", "dyval"):
+    for name in ("regime", "sft", "grpo", "arms", "dyval", "dose"):
         for table, content in sweep_tables(get_plan(name)).items():
             facts = provenance(PROFILE, [1000], "0123456789ab", 12.0, root=ROOT)
             write_table(results.parent / "sweep" / name / f"{table}.csv", content, facts)

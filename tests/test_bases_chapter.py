@@ -7,7 +7,7 @@ import pytest
 from test_bases import counts
 
 from bi import bases_figures as figures
-from bi.bases_chapter import bases_facts, condition_rows, course_text, extra_rows, strength_rows
+from bi.bases_chapter import bases_facts, condition_rows, course_text, dose_text, extra_rows, strength_rows
 from bi.chapter import UNMEASURED, read_table
 from bi.evaluation.bases import bases_table
 from bi.evaluation.claims import judge_claims
@@ -60,6 +60,19 @@ def test_a_base_of_its_own_claim_is_judged_on_the_two_splits(table, claim, base,
     assert finding(claim, moved(other, 0.1, 0.2, base=base, stage=stage)).verdict == HOLDS
     assert finding(claim, moved(other, -0.1, 0.2, base=base, stage=stage)).verdict == UNSEEN
     assert finding(claim, table[table["base"] == "tiny-base"]).verdict == OPEN
+
+
+def test_the_dose_is_told_with_its_seeds():
+    rows = [(name, arm, seed, stage, split, metric, value) for name, more in (("few", 0.0), ("many", 0.2))
+            for arm in ("vanilla", "bridge") for seed, luck in ((7, 0.0), (8, 0.1)) for split in ("dev_id", "dev_ood")
+            for metric in ("accuracy", "mixed") for stage, value in (
+                ("sft", 0.3), ("rl", 0.3 + (more + luck if arm == "bridge" and split == "dev_id" else 0.1)))]
+    table = pd.DataFrame(rows, columns=["candidate", "arm", "seed", "stage", "split", "metric", "value"])
+    assert dose_text(table) == (
+        "with few bridge gains \N{MINUS SIGN}5.0 (\N{MINUS SIGN}10.0, +0.0) points more than vanilla and ends "
+        "\N{MINUS SIGN}5.0 (\N{MINUS SIGN}10.0, +0.0) above it; with many bridge gains +15.0 (+10.0, +20.0) points "
+        "more than vanilla and ends +15.0 (+10.0, +20.0) above it")
+    assert dose_text(None) == UNMEASURED
 
 
 def test_the_map_says_value_interval_and_verdict_of_every_pair(table):
