@@ -11,14 +11,13 @@ from bi.chapter import UNMEASURED
 from bi.evaluation.bases_findings import WIDE, WITHOUT_BEHAVIORS, extra
 from bi.evaluation.findings import SPLITS, STAGES
 from bi.evaluation.through_findings import points
-from bi.evaluation.verdicts import compare_seeds, estimate_of, rows_of
+from bi.evaluation.verdicts import compare_seeds, estimate_of, rows_of, signed
 from bi.figure_style import ARM_COLORS, ordered
 
 CONDITIONS = {("train", "informative_train"): "training prompts with mixed outcomes",
               ("id", "mean_accuracy"): "influence, points a step"}
 SCALES = {"mean_accuracy": 100.0}
-BRIEF = {f"brief_{name}_{words}": (base, stage)
-         for name, base in (("wide", WIDE), ("unseen", WITHOUT_BEHAVIORS))
+BRIEF = {f"brief_{name}_{words}": (base, stage) for name, base in (("wide", WIDE), ("unseen", WITHOUT_BEHAVIORS))
          for words, stage in (("gain", "gain"), ("end", "rl"))}
 """Short texts for the front page: base and stage of what bridge has above vanilla, on both splits."""
 
@@ -104,16 +103,15 @@ def dose_text(metrics: pd.DataFrame | None) -> str:
         return UNMEASURED
     held = rows_of(metrics, metric="accuracy", split="dev_id")
     means = held.pivot(index=["candidate", "seed"], columns=["arm", "stage"], values="value")
-    after = 100 * (means["bridge", "rl"] - means["vanilla", "rl"])
-    gain = after - 100 * (means["bridge", "sft"] - means["vanilla", "sft"])
+    after = means["bridge", "rl"] - means["vanilla", "rl"]
+    gain = after - (means["bridge", "sft"] - means["vanilla", "sft"])
     return "; ".join(
         f"with {candidate} bridge gains {_by_seed(gain[candidate])} points more than vanilla and ends "
         f"{_by_seed(after[candidate])} above it" for candidate in dict.fromkeys(held["candidate"]))
 
 
 def _by_seed(values: pd.Series) -> str:
-    told = [f"{value:+.1f}".replace("-", "\N{MINUS SIGN}") for value in (values.mean(), *values.sort_index())]
-    return f"{told[0]} ({', '.join(told[1:])})"
+    return f"{signed(values.mean())} ({', '.join(map(signed, values.sort_index()))})"
 
 
 def _brief(rows: pd.DataFrame, base: object, size: object) -> str:

@@ -11,7 +11,7 @@ from bi.evaluation.by_accuracy import gains_by_accuracy
 from bi.evaluation.components import variance_components
 from bi.evaluation.findings import SPLITS, STAGES
 from bi.evaluation.tables import summary_table
-from bi.evaluation.verdicts import estimate_of, rows_of
+from bi.evaluation.verdicts import estimate_of, rows_of, signed
 from bi.evidence_chapters import result_rows
 from bi.figure_style import ARM_COLORS, ordered
 
@@ -77,7 +77,7 @@ def precision_rows(counts: Sequence[pd.DataFrame | None], sizes: Mapping[str, tu
         for versus in ordered(set(tables) - {"bridge"}, ARM_COLORS):
             extra = (tables["bridge"] - tables[versus]).to_numpy()
             parts = variance_components(extra)
-            row = {"bridge minus": versus, "problems": words, "extra gain": f"{100 * extra.mean():+.1f}"}
+            row = {"bridge minus": versus, "problems": words, "extra gain": signed(float(extra.mean()))}
             for name, (seeds, problems) in sizes.items():
                 width = parts.half_width(seeds * extra.shape[0], problems * extra.shape[1])
                 row[name] = f"\N{PLUS-MINUS SIGN}{100 * width:.1f}"

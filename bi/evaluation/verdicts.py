@@ -24,15 +24,15 @@ class Estimate:
     def points(self) -> str:
         """A difference of shares in points, for a sentence: ``+15.4 points (95% interval +10.1 to +20.3)``."""
         if not math.isfinite(self.low + self.high):
-            return f"{_signed(self.value)} points (no interval)"
+            return f"{signed(self.value)} points (no interval)"
         level = self.method.split()[0]
-        return f"{_signed(self.value)} points ({level} interval {_signed(self.low)} to {_signed(self.high)})"
+        return f"{signed(self.value)} points ({level} interval {signed(self.low)} to {signed(self.high)})"
 
     def brief(self) -> str:
         """The same for a table cell: ``+15.4 (+10.1 to +20.3)``."""
         if not math.isfinite(self.low + self.high):
-            return _signed(self.value)
-        return f"{_signed(self.value)} ({_signed(self.low)} to {_signed(self.high)})"
+            return signed(self.value)
+        return f"{signed(self.value)} ({signed(self.low)} to {signed(self.high)})"
 
     def level(self) -> str:
         """A share in per cent for a table cell: ``61.3 (57.0 to 65.2)``."""
@@ -74,7 +74,7 @@ def times(first: float, second: float) -> str:
     return f"{first / second:.1f} times" if second > 0 else "no ratio to"
 
 
-def _signed(share: float) -> str:
+def signed(share: float) -> str:
     """In hundredths with a sign, the minus as long as the plus."""
     return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
 
