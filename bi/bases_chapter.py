@@ -107,7 +107,7 @@ def dose_text(metrics: pd.DataFrame | None) -> str:
     gain = after - (means["bridge", "sft"] - means["vanilla", "sft"])
     return "; ".join(
         f"with {candidate} bridge gains {_by_seed(gain[candidate])} points more than vanilla and ends "
-        f"{_by_seed(after[candidate])} above it" for candidate in dict.fromkeys(held["candidate"]))
+        f"{_by_seed(after[candidate])} relative to it" for candidate in dict.fromkeys(held["candidate"]))
 
 
 def _by_seed(values: pd.Series) -> str:

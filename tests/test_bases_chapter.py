@@ -70,8 +70,8 @@ def test_the_dose_is_told_with_its_seeds():
     table = pd.DataFrame(rows, columns=["candidate", "arm", "seed", "stage", "split", "metric", "value"])
     assert dose_text(table) == (
         "with few bridge gains \N{MINUS SIGN}5.0 (\N{MINUS SIGN}10.0, +0.0) points more than vanilla and ends "
-        "\N{MINUS SIGN}5.0 (\N{MINUS SIGN}10.0, +0.0) above it; with many bridge gains +15.0 (+10.0, +20.0) points "
-        "more than vanilla and ends +15.0 (+10.0, +20.0) above it")
+        "\N{MINUS SIGN}5.0 (\N{MINUS SIGN}10.0, +0.0) relative to it; with many bridge gains +15.0 (+10.0, +20.0) "
+        "points more than vanilla and ends +15.0 (+10.0, +20.0) relative to it")
     assert dose_text(None) == UNMEASURED
 
 
