@@ -49,8 +49,8 @@ help: ## List these commands
 	@echo 'Settings, each written NAME=value after the command:'
 	@echo '  PROFILE     size of the run: smoke (minutes, claims nothing), cpu (the default), gpu, paper'
 	@echo '  GRID        what reproduce runs: main (the default), full, probability, rejection, tokens, passes,'
-	@echo '              through, bases, dyval or seeds; GRID=bases:wide-base or GRID=tokens:vanilla_tokens runs'
-	@echo '              what is named behind the colon, and keeps the results of all else'
+	@echo '              through, bases, dyval, seeds or dose; GRID=bases:wide-base or GRID=tokens:vanilla_tokens'
+	@echo '              runs what is named behind the colon, and keeps the results of all else'
 	@echo '  CORES       jobs at a time (default: every core)'
 	@echo '  CLUSTER     folder of a Snakemake profile: the same run on a cluster'
 	@echo '  ARGS        more options for pytest, as in ARGS="-k igsm"'
@@ -99,7 +99,7 @@ venv .venv: $(STAMP) ## Set up .venv (every command above does this first, once)
 	@:
 
 clean: ## Remove the built book, the smoke run and the caches
-	@$(call remove,_build runs/smoke runs/smoke-dyval runs/smoke-seeds .pytest_cache .ruff_cache .snakemake bi.egg-info)
+	@$(call remove,_build runs/smoke runs/smoke-dyval runs/smoke-seeds runs/smoke-dose .pytest_cache .ruff_cache .snakemake bi.egg-info)
 	@find bi tests workflow book -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean ## Remove .venv and every run as well

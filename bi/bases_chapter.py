@@ -9,6 +9,7 @@ import pandas as pd
 
 from bi.chapter import UNMEASURED
 from bi.evaluation.bases_findings import WIDE, WITHOUT_BEHAVIORS, extra
+from bi.evaluation.dose import FEW, MORE
 from bi.evaluation.findings import SPLITS, STAGES
 from bi.evaluation.through_findings import points
 from bi.evaluation.verdicts import compare_seeds, estimate_of, rows_of, signed
@@ -108,6 +109,36 @@ def dose_text(metrics: pd.DataFrame | None) -> str:
     return "; ".join(
         f"with {candidate} bridge gains {_by_seed(gain[candidate])} points more than vanilla and ends "
         f"{_by_seed(after[candidate])} relative to it" for candidate in dict.fromkeys(held["candidate"]))
+
+
+def dose_rows(doses: pd.DataFrame | None) -> pd.DataFrame:
+    """Bridge minus vanilla with each dose of fine-tuning, and how it moves, in points with intervals, as texts.
+
+    ``doses``: :func:`bi.evaluation.dose.dose_table`; empty without it.
+    """
+    if doses is None:
+        return pd.DataFrame()
+    shown = []
+    for split, size in SPLITS.items():
+        for stage, words in STAGES.items():
+            rows = {dose: rows_of(extra(doses, stage), base=dose, split=split) for dose in (FEW, MORE)}
+            rows["more rows minus fewer"] = rows_of(extra(doses, stage, than=FEW), base=MORE, split=split)
+            shown.append({"problems": size, "difference": words,
+                          **{dose: estimate_of(held.iloc[0]).brief() for dose, held in rows.items()}})
+    return pd.DataFrame(shown)
+
+
+def dose_levels(doses: pd.DataFrame | None) -> pd.DataFrame:
+    """Per cent right before and after RL by arm and dose of fine-tuning, with intervals, as texts; empty without it."""
+    if doses is None:
+        return pd.DataFrame()
+    shown = []
+    for row in rows_of(doses, versus="", than="", stage="rl").itertuples():
+        cells = {words: rows_of(doses, versus="", than="", base=row.base, arm=row.arm, split=row.split, stage=stage)
+                 for stage, words in STAGES.items() if stage != "gain"}
+        shown.append({"rows of fine-tuning": row.base, "arm": row.arm, "problems": SPLITS[str(row.split)],
+                      **{words: estimate_of(held.iloc[0]).level() for words, held in cells.items()}})
+    return pd.DataFrame(shown)
 
 
 def _by_seed(values: pd.Series) -> str:

@@ -14,11 +14,12 @@ from typing import Any
 
 import pandas as pd
 
+from bi.evaluation.kept import TEXTS
 from bi.provenance import sidecar
 
 COMMANDS = "commands.csv"
 COURSE = "course.csv"
-EXPERIMENTS = ("probability", "rejection", "tokens", "passes", "through", "bases", "dyval", "seeds")
+EXPERIMENTS = ("probability", "rejection", "tokens", "passes", "through", "bases", "dyval", "seeds", "dose")
 """Grids whose tables stand in a folder of their own below the profile's."""
 UNMEASURED = "not measured yet"
 
@@ -36,7 +37,7 @@ def read_table(results_dir: str | Path, name: str) -> pd.DataFrame:
         remedy = f"make reproduce PROFILE={Path(results_dir).name}" if "/" not in name else f"git checkout {path}"
         remedy = f"make reproduce PROFILE={Path(results_dir).name} GRID={grid}" if grid in EXPERIMENTS else remedy
         raise ValueError(f"{path} does not exist; make it with `{remedy}`")
-    return pd.read_csv(path)
+    return pd.read_csv(path, dtype=TEXTS)
 
 
 def table_path(results_dir: str | Path, name: str) -> Path:

@@ -247,7 +247,11 @@ class Profile:
 
 
 TINY_BASE = "models/tiny-base"
+PLAIN_BASE = "models/plain-base"
+"""The base whose corpus holds no behaviours."""
 DYVAL_BASE = "models/dyval-base"
+MORE_ROWS = 4
+"""How many times as many rows of SFT the base without behaviours gets where the dose is in question."""
 # Options of the compact task; bi.base_chapter.OPTION_REASONS says what each is for.
 COMPACT = (
     ("modulus", 23),
@@ -298,7 +302,7 @@ SMOKE = Profile(
     passes=PassRecipe(problems=4, samples=4, pass_at=(1, 4)),
     rejection=RejectionRecipe(samples=4, above=0.0, below=1.0),
     sizes=SizesRecipe(ops=(1,), problems=4),
-    bases=(ModelRecipe("models/plain-base"),),
+    bases=(ModelRecipe(PLAIN_BASE),),
     note="a few minutes; proves the plumbing and claims nothing",
 )
 
@@ -323,7 +327,7 @@ CPU = Profile(
     influence=InfluenceRecipe(prompts=64, rollouts=16),
     through=ThroughRecipe(every=25),
     sizes=SizesRecipe(ops=(4, 12)),
-    bases=(ModelRecipe("models/plain-base"), ModelRecipe("models/wide-base"), ModelRecipe("models/small-base")),
+    bases=(ModelRecipe(PLAIN_BASE), ModelRecipe("models/wide-base"), ModelRecipe("models/small-base")),
     note="two cores; real claims on the book-size model",
 )
 
@@ -406,9 +410,18 @@ def _with_further_seeds(profile: Profile, count: int = 2) -> Profile:
                                arms=FURTHER_ARMS)
 
 
+def _with_more_rows(profile: Profile) -> Profile:
+    """The main comparison from the base without behaviours, with more rows of SFT; all else stays as it is."""
+    task = dataclasses.replace(profile.task, sft_rows=MORE_ROWS * profile.task.sft_rows)
+    return dataclasses.replace(profile, name=f"{profile.name}-dose", models=(ModelRecipe(PLAIN_BASE),), bases=(),
+                               sizes=SizesRecipe(), task=task)
+
+
 BESIDE = {profile.name: profile for profile in (
-    SMOKE_DYVAL, CPU_DYVAL, GPU_DYVAL, PAPER_DYVAL, *map(_with_further_seeds, PROFILES.values()))}
-"""Profiles of another task, or with further seeds, called like the one whose results they join and their grid."""
+    SMOKE_DYVAL, CPU_DYVAL, GPU_DYVAL, PAPER_DYVAL, *map(_with_further_seeds, PROFILES.values()),
+    *(_with_more_rows(profile) for profile in PROFILES.values() if ModelRecipe(PLAIN_BASE) in profile.bases))}
+"""Profiles of another task, with further seeds or with more rows, called like the one whose results they join and
+their grid."""
 
 
 def get_profile(name: str) -> Profile:

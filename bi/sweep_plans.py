@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bi.recipes import CPU, MORE_ROWS, PLAIN_BASE
 from bi.sweep import Candidate, SweepPlan
 
 
@@ -73,9 +74,9 @@ PLANS = {
         "cpu",
         (
             Candidate("rows of the book"),
-            Candidate("four times the rows", task=(("sft_rows", 8000),)),
+            Candidate("four times the rows", task=(("sft_rows", MORE_ROWS * CPU.task.sft_rows),)),
         ),
-        model="models/plain-base",
+        model=PLAIN_BASE,
     ),
     "smoke": SweepPlan("smoke", (Candidate("as it is"), Candidate("SFT alone", grpo=None)), problems=4, samples=2),
 }

@@ -26,7 +26,7 @@ from workflow.plan import Estimate, Job, describe, read_estimate, read_plan
 from workflow.progress import Progress
 from workflow.publish import publish, publish_headline
 from workflow.snake import Snake
-from workflow.stages import GRIDS, ROOT, STAGES, Grid, make_grid
+from workflow.stages import GRIDS, ROOT, STAGES, Grid, grids_of, make_grid
 
 # --- plan and progress -----------------------------------------------------------------------------------------------
 
@@ -156,7 +156,7 @@ def test_the_grid_has_every_cell_once():
     assert counts == {"problems": 3, "base": 1, "sft": 6, "measure": 6, "grpo": 6, "evaluate": 6, "lines": 6,
                       "tables": 1}
     assert set(grid.arms) < set(make_grid("cpu", "full").arms)
-    for name in GRIDS:
+    for name in grids_of("paper"):
         folders = [STAGES[stage].folder(run) for stage, run in make_grid("paper", name).jobs()]
         assert len(set(folders)) == len(folders)
 

@@ -11,7 +11,7 @@ from bi.notebook import NotebookError, check_parameters, parameters_of, run_note
 from bi.recipes import SMOKE
 from workflow.keys import recipe_values, stage_key
 from workflow.sources import closure, code_digest, meaning
-from workflow.stages import GRIDS, ROOT, STAGES, check_notebooks, make_grid
+from workflow.stages import ROOT, STAGES, check_notebooks, grids_of, make_grid
 
 # --- parameters of notebooks -----------------------------------------------------------------------------------------
 
@@ -43,7 +43,7 @@ def test_what_is_no_notebook_is_named(tmp_path):
 
 @pytest.mark.parametrize("profile", ["smoke", "cpu", "gpu", "paper"])
 def test_every_job_of_every_profile_fits_its_notebook(profile):
-    for name in GRIDS:
+    for name in grids_of(profile):
         check_notebooks(make_grid(profile, name))
 
 

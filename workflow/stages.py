@@ -12,7 +12,7 @@ from typing import Any
 
 from bi.augmentation.arm import ARM_TABLE, GRID_ARMS, PROBABILITY_ARMS, REJECTION_ARMS, TOKEN_ARMS
 from bi.notebook import check_parameters
-from bi.recipes import Profile, get_profile
+from bi.recipes import BESIDE, Profile, get_profile
 from bi.runs import Run, slug
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,6 +75,7 @@ STAGES = {
         Stage("tables_tokens", JOINED, file="tables"),
         Stage("tables_dyval", JOINED, file="tables"),
         Stage("tables_seeds", JOINED, file="tables"),
+        Stage("tables_dose", JOINED, file="tables"),
         Stage("tables_passes", TABLES),
         Stage("tables_through", TABLES),
         Stage("tables_bases", (*JOINED, "models")),
@@ -116,6 +117,7 @@ GRIDS = {
                       cells=("measure", "grpo", "evaluate", "sizes"), tables="tables_bases", bases=True),
     "dyval": GridPlan("the profile's arms on DyVal arithmetic", tables="tables_dyval", beside="dyval"),
     "seeds": GridPlan("the main comparison with further seeds", tables="tables_seeds", beside="seeds"),
+    "dose": GridPlan("more rows of SFT from the base without behaviours", tables="tables_dose", beside="dose"),
 }
 
 
@@ -235,11 +237,19 @@ def make_grid(profile: str, name: str = "main") -> Grid:
     return grid
 
 
+def grids_of(profile: str) -> list[str]:
+    """Names of the grids that the profile has: all but those whose cells are of a profile beside it that nobody made.
+    """
+    return [name for name, plan in GRIDS.items() if not plan.beside or f"{profile}-{plan.beside}" in BESIDE]
+
+
 def _profile_of(name: str, beside: str) -> Profile:
     """The profile of a grid's cells, one ``beside`` that called ``name`` or (empty) that one itself."""
     home, _, other = get_profile(name).name.partition("-")
     if other and other != beside:
         raise ValueError(f"the profile {name!r} belongs to the results of {home!r}: PROFILE={home} GRID={other}")
+    if beside and f"{home}-{beside}" not in BESIDE:
+        raise ValueError(f"profile {home!r} has no grid {beside!r}; it has {', '.join(grids_of(home))}")
     return get_profile(f"{home}-{beside}" if beside else home)
 
 

@@ -47,15 +47,16 @@ def from_base(accuracy: pd.DataFrame, base: str, stage: str = "gain") -> Finding
     if not set(SPLITS) <= set(rows.index):
         return None
     found = {split: estimate_of(rows.loc[split]) for split in SPLITS}
-    seen = _both(found)
+    seen = both(found)
     first = str(accuracy["base"].iloc[0])
     compared = rows_of(extra(accuracy, stage, than=first), base=base).set_index("split")
     if set(SPLITS) <= set(compared.index):
-        seen += f". Relative to {first}: {_both({split: estimate_of(compared.loc[split]) for split in SPLITS})}"
+        seen += f". Relative to {first}: {both({split: estimate_of(compared.loc[split]) for split in SPLITS})}"
     return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
 
 
-def _both(found: Mapping[str, Estimate]) -> str:
+def both(found: Mapping[str, Estimate]) -> str:
+    """The estimates of both splits, in words."""
     return "; ".join(f"{SPLITS[split]}: {estimate.points()}" for split, estimate in found.items())
 
 

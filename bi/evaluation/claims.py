@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bi.evaluation import bases_findings, through_findings
+from bi.evaluation import bases_findings, dose, through_findings
 from bi.evaluation.ablation import holds_after_correction
 from bi.evaluation.findings import CROWDED, NOT_RUN, OPEN, SPLITS, Finding, combined
 from bi.evaluation.intervals import numpy_stream, paired_difference
 from bi.evaluation.verdicts import Estimate, Verdict, compare_seeds, estimate_of, find, rows_of, sided
+from bi.recipes import MORE_ROWS
 
 Read = Callable[[str], pd.DataFrame | None]
 ABOUT_EQUAL = 0.10
@@ -328,6 +329,15 @@ CLAIMS = (
           f"difference of accuracies after RL from the same base, on two sizes of problems; {BOTH}",
           ("bases/accuracy",), "an interval that holds zero, or lies below it: the method needs a base that knows the "
           "behaviours", "bases", bases_findings.end_without_behaviors),
+    Claim("dose", f"with {MORE_ROWS} times the rows of SFT, bridge ends higher than vanilla from a base that has never "
+          "read a behaviour too (asked after a sweep on development problems)", "book",
+          f"difference of accuracies after RL from that base, both arms with more rows, two sizes of problems; {BOTH}",
+          dose.TABLES, "an interval that holds zero, or lies below it", "bases", dose.ends_higher),
+    Claim("dose_more", f"there, with {MORE_ROWS} times the rows of SFT, bridge stands higher relative to vanilla than "
+          "with the rows of the book (asked after a sweep on development problems)", "book",
+          f"difference of accuracies after RL with more rows, minus the same with the rows of the book; {BOTH}",
+          dose.TABLES, "an interval that holds zero, or lies below it: what that base lacks is not rows", "bases",
+          dose.moves_the_end),
     Claim("wide", "bridge gains more than vanilla from a base that calculates several operations in one line too",
           "book", f"difference of gains from the base that learnt all such lines, on two sizes of problems; {BOTH}",
           ("bases/accuracy",), "an interval that holds zero, or lies below it: the effect is easier arithmetic",

@@ -22,6 +22,8 @@ from bi.recipes import Profile, digest
 
 CELL = ("base", "arm", "seed", "stage", "size")
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+TEXTS = {"right": str}
+"""Columns of published tables that look like numbers and are none (for ``pandas.read_csv``)."""
 MADE = ("commit", "dirty", "hardware", "libraries")
 """What is kept about where rows come from, of :func:`bi.provenance.provenance`."""
 
@@ -96,7 +98,7 @@ class Kept:
         own = here[self.column]
         parts = [here[~own.isin(list(keys))]]
         parts += [here[own == key] if (own == key).any() else self.rows(name, key) for key in keys]
-        return _read(StringIO(csv_text(pd.concat(parts, ignore_index=True))), dtype={"right": str})
+        return _read(StringIO(csv_text(pd.concat(parts, ignore_index=True))), dtype=TEXTS)
 
     def facts(self, keys: Iterable[str], ran: Sequence[str]) -> dict[str, Any]:
         """For the provenance of joined tables: what ``ran`` now, and where the rows of the others come from."""
