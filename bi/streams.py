@@ -11,6 +11,8 @@ import hashlib
 import math
 import random
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import islice
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -41,18 +43,28 @@ def below(rng: random.Random, n: int) -> int:
 
 def between(rng: random.Random, low: int, high: int) -> int:
     """A whole number from ``low`` to ``high`` (not below ``low``): what ``rng.randint`` draws (:func:`below`)."""
-    return low + below(rng, high - low + 1)
+    count = high - low + 1
+    bits = count.bit_length()
+    drawn = rng.getrandbits(bits)
+    while drawn >= count:
+        drawn = rng.getrandbits(bits)
+    return low + drawn
+
+
+@lru_cache(maxsize=256)
+def _downwards(size: int) -> tuple[tuple[int, int], ...]:
+    """The last place of ``size``, ``size - 1``, ..., 1 places, each time with the bits of their number."""
+    return tuple([(left - 1, left.bit_length()) for left in range(size, 0, -1)])
 
 
 def shuffle(rng: random.Random, items: list[Any]) -> None:
     """Shuffle ``items`` in place as ``rng.shuffle`` does (:func:`below`)."""
     getrandbits = rng.getrandbits
-    for index in range(len(items) - 1, 0, -1):
-        bits = (index + 1).bit_length()
+    for last, bits in _downwards(len(items))[:-1]:
         drawn = getrandbits(bits)
-        while drawn > index:
+        while drawn > last:
             drawn = getrandbits(bits)
-        items[index], items[drawn] = items[drawn], items[index]
+        items[last], items[drawn] = items[drawn], items[last]
 
 
 def sample(rng: random.Random, population: Sequence[T], count: int) -> list[T]:
@@ -64,11 +76,10 @@ def sample(rng: random.Random, population: Sequence[T], count: int) -> list[T]:
     if count > size or (size > 21 and (count <= 5 or size > 21 + 4 ** math.ceil(math.log(3 * count, 4)))):
         return rng.sample(population, count)
     getrandbits, pool, chosen = rng.getrandbits, list(population), []
-    for left in range(size, size - count, -1):
-        bits = left.bit_length()
+    for last, bits in islice(_downwards(size), count):
         drawn = getrandbits(bits)
-        while drawn >= left:
+        while drawn > last:
             drawn = getrandbits(bits)
         chosen.append(pool[drawn])
-        pool[drawn] = pool[left - 1]
+        pool[drawn] = pool[last]
     return chosen

@@ -30,9 +30,13 @@ def test_totals_are_those_that_a_reader_of_the_stated_names_finds(reach: int) ->
         made = {names[n]: write(structure.total(n), refs) for n in numbers if structure.abstract[n]}
         found = read._totals([names[n] for n in numbers if not structure.abstract[n]])
         assert made == {name: formula for name, formula in found.items() if name in made}
-        levels = len(structure.categories) - 1
-        owners = [sum(depth == level for depth in structure.layout.depth) for level in range(1, levels + 1)]
-        assert len(made) == sum(count * min(reach, level + 1) for level, count in enumerate(owners))
+        assert {number for number in numbers if structure.totals >> number & 1} == {
+            number for number in numbers if structure.abstract[number]}
+        below = dict.fromkeys(range(len(structure.entities)), 0)  # layers below each entity
+        for owner, item in reversed(structure.layout.ends):
+            below[owner] = below[item] + 1
+        assert max(below.values()) == len(structure.categories) - 1
+        assert len(made) == sum(min(reach, layers) for layers in below.values())
 
 
 def test_definitions_look_back_and_sets_hold_what_they_drag_in() -> None:
@@ -57,6 +61,7 @@ def test_definitions_look_back_and_sets_hold_what_they_drag_in() -> None:
 def test_every_owner_holds_an_item_and_every_edge_once() -> None:
     for structure in structures(11, 300):
         assert sorted(set(structure.edges)) == list(structure.edges)
-        assert {structure.layout.owner[place] for place in structure.edges} == set(range(len(structure.layout.spans)))
+        ends = structure.layout.ends
+        assert {ends[place][0] for place in structure.edges} == set(range(len(structure.layout.spans)))
         lower = len(structure.entities) - len(structure.layout.spans)
-        assert lower > 0 and max(structure.layout.item) == len(structure.entities) - 1
+        assert lower > 0 and max(item for _, item in ends) == len(structure.entities) - 1

@@ -98,7 +98,7 @@ def strip_all(behaviors: Sequence[Behavior], trace: Trace, problem: Problem) -> 
 
 def count_steps(behaviors: Iterable[Behavior], trace: Trace) -> dict[str, int]:
     """How many steps of ``trace`` hold each behaviour, by its name."""
-    return {behavior.name: sum(map(behavior.in_step, trace.steps)) for behavior in behaviors}
+    return {behavior.name: sum([behavior.in_step(step) for step in trace.steps]) for behavior in behaviors}
 
 
 def count_lines(behaviors: Iterable[Behavior], lines: Iterable[Line]) -> dict[str, int]:

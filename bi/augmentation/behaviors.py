@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 from bi.augmentation.behavior import Behavior, count_steps, inject_all, strip_all
 from bi.augmentation.reading import Line, has_subgoal
-from bi.augmentation.trace import Step, Trace, first_unsolved
+from bi.augmentation.trace import Step, Trace, first_unsolved, new_step
 from bi.recipes import ANALYSIS_LEVELS, BehaviorRates
 from bi.tasks.problem import Problem
 
@@ -123,7 +124,7 @@ class Analysis(Behavior):
             rate = self.rates[min(len(quantity.parents), len(self.rates) - 1)]
             chosen = step.kind in ("solve", "reflect") and quantity.stated and draw < rate
             same = step.analysis == chosen
-            steps.append(step if same else Step(step.name, step.kind, chosen, step.subgoal, step.phrase))
+            steps.append(step if same else new_step((step.name, step.kind, chosen, step.subgoal, step.phrase)))
         return Trace(tuple(steps))
 
     def strip(self, trace: Trace, problem: Problem) -> Trace:
@@ -159,7 +160,7 @@ class Subgoal(Behavior):
             draw = rng.random()
             chosen = step.kind == "solve" and by_name[step.name].operations >= 2 and draw < self.rate
             same = step.subgoal == chosen
-            steps.append(step if same else Step(step.name, step.kind, step.analysis, chosen, step.phrase))
+            steps.append(step if same else new_step((step.name, step.kind, step.analysis, chosen, step.phrase)))
         return Trace(tuple(steps))
 
     def strip(self, trace: Trace, problem: Problem) -> Trace:
@@ -184,6 +185,7 @@ PAPER = (Reflection(), Analysis(), Subgoal())
 """The three at the released rates, in the order in which they are injected."""
 
 
+@lru_cache(maxsize=64)
 def at_rates(rates: BehaviorRates) -> tuple[Behavior, ...]:
     """The three behaviours of the paper at ``rates``; raises ``ValueError`` for a rate that is no probability."""
     return (

@@ -188,7 +188,7 @@ def _operand(formula: Expr) -> str:
     if isinstance(formula, Ref):
         return f"each {formula.name}"
     assert isinstance(formula, Op)
-    names = [_operand(arg) for arg in formula.args]
+    names = [f"each {arg.name}" if isinstance(arg, Ref) else _operand(arg) for arg in formula.args]
     listed = f"{', '.join(names[:-1])} and {names[-1]}"
     return f"the {'difference' if formula.symbol == '-' else 'sum'} of {listed}"
 
@@ -218,36 +218,40 @@ def _chain(
 ) -> list[str]:
     """Formula in short names, in values, subgoals if any, and the result; without repeats for constants and copies."""
     formula = quantity.formula
-    chain = [_written(formula, symbols)] if quantity.parents else []
+    chain: list[str] = []
     if isinstance(formula, Op):
-        chain.append(_written(formula, values))
+        chain += _written(formula, symbols, values)
         if subgoal:
             known = substitute(formula, lambda name: Num(values[name]))
-            chain += [_written(expr, {}) for expr in subgoals(known, modulus)]
+            chain += [_written(expr, {}, {})[1] for expr in subgoals(known, modulus)]
+    elif isinstance(formula, Ref):
+        chain.append(symbols[formula.name])
     chain.append(str(quantity.value))
     return chain
 
 
-def _written(expr: Expr, leaves: Mapping[str, object]) -> str:
-    """``expr`` with ``leaves`` in place of names, as :func:`render` writes it but tight, for formulas of this wording.
+def _written(expr: Op, symbols: Mapping[str, str], values: Mapping[str, object]) -> tuple[str, str]:
+    """``expr`` with ``symbols`` and with ``values`` in place of names, as :func:`render` writes it but tight.
 
-    They are sums, differences and products, no product directly in a product. Most of the time of a chain of thought
-    goes into this, so it does not go through callables.
+    For formulas of this wording: sums, differences and products, no product directly in a product. Most of the time of
+    a chain of thought goes into this, so both are written at once, and not through callables.
     """
-    if isinstance(expr, Num):
-        return str(expr.value)
-    if isinstance(expr, Ref):
-        return str(leaves[expr.name])
-    parts = []
+    named, known = [], []
     for arg in expr.args:
         if isinstance(arg, Ref):
-            parts.append(str(leaves[arg.name]))
+            name = arg.name
+            named.append(symbols[name])
+            known.append(str(values[name]))
         elif isinstance(arg, Num):
-            parts.append(str(arg.value))
+            text = str(arg.value)
+            named.append(text)
+            known.append(text)
         else:
-            text = _written(arg, leaves)
-            parts.append(text if arg.symbol == "*" else f"({text})")
-    return f" {expr.symbol} ".join(parts)
+            texts = _written(arg, symbols, values)
+            named.append(texts[0] if arg.symbol == "*" else f"({texts[0]})")
+            known.append(texts[1] if arg.symbol == "*" else f"({texts[1]})")
+    between = f" {expr.symbol} "
+    return between.join(named), between.join(known)
 
 
 def _numbered(text: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from bi.streams import below
@@ -32,6 +33,10 @@ class Step(NamedTuple):  # made twice a line: a frozen dataclass takes three tim
     phrase: int = 0
 
 
+new_step = partial(tuple.__new__, Step)
+"""A step out of a tuple of all its fields, in half the time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """Steps in written order; the last one is about the target, which is solved there or (with added kinds) before."""
@@ -50,34 +55,37 @@ def topological_order(problem: Problem, rng: random.Random, names: Iterable[str]
     Each place is drawn uniformly from the unlocked ones. ``names`` must hold all parents of its members. The target is
     the only needed quantity without a needed child, so by default it comes last.
     """
-    missing = {}
-    children: dict[str, list[str]] = {}
-    by_name = problem.by_name
-    for name in sorted(problem.needed if names is None else names):
+    by_name, chosen = problem.by_name, sorted(problem.needed if names is None else names)
+    missing: dict[str, int] = {}
+    children: dict[str, list[str]] = {name: [] for name in chosen}
+    order, unlocked = [], []
+    for name in chosen:
         parents = by_name[name].parents
-        missing[name] = len(parents)
         for parent in parents:
-            children.setdefault(parent, []).append(name)
-    order: list[str] = []
-    unlocked = [name for name, count in missing.items() if not count]
+            children[parent].append(name)
+        if parents:
+            missing[name] = len(parents)
+        else:
+            unlocked.append(name)
     while unlocked:
         name = unlocked.pop(below(rng, len(unlocked)))
         order.append(name)
-        for child in children.get(name, ()):
-            missing[child] -= 1
-            if not missing[child]:
+        for child in children[name]:
+            if missing[child] == 1:
                 unlocked.append(child)
+            else:
+                missing[child] -= 1
     return order
 
 
 def plain_trace(problem: Problem, rng: random.Random) -> Trace:
     """The vanilla chain of thought: every needed quantity once, in a random topological order, without behaviours."""
-    return Trace(tuple([Step(name) for name in topological_order(problem, rng)]))
+    return Trace(tuple([new_step((name, "solve", False, False, 0)) for name in topological_order(problem, rng)]))
 
 
 def draw_phrases(trace: Trace, phrases: int, rng: random.Random) -> Trace:
     """``trace`` with one of ``phrases`` phrasings drawn for every step."""
-    return Trace(tuple([Step(name, kind, analysis, subgoal, below(rng, phrases))
+    return Trace(tuple([new_step((name, kind, analysis, subgoal, below(rng, phrases)))
                         for name, kind, analysis, subgoal, _ in trace.steps]))
 
 

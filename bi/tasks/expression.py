@@ -152,13 +152,13 @@ def reduce_once(expr: Op, modulus: int | None) -> Expr:
     return Op(expr.symbol, (result, *rest)) if rest else result
 
 
-def subgoals(expr: Expr, modulus: int | None) -> list[Expr]:
+def subgoals(expr: Expr, modulus: int | None) -> list[Op]:
     """The expressions strictly between ``expr`` (numbers only) and its value; empty for a single operation."""
-    chain = []
+    chain: list[Op] = []
     while isinstance(expr, Op):
-        expr = reduce_once(expr, modulus)
         chain.append(expr)
-    return chain[:-1]
+        expr = reduce_once(expr, modulus)
+    return chain[1:]
 
 
 def render(expr: Expr, leaf: Callable[[Num | Ref], str]) -> str:

@@ -19,7 +19,7 @@ from bi.tasks.expression import Ref
 from bi.tasks.facts import dead_operations
 from bi.tasks.igsm_config import IGSMConfig
 from bi.tasks.plans import Plan, Shape, operations, value, write
-from bi.tasks.problem import Problem, depth_first, made_quantity, rename
+from bi.tasks.problem import Problem, made_quantity, rename
 from bi.tasks.structure import Structure, draw_structure
 
 _ATTEMPTS = 2000
@@ -106,21 +106,36 @@ def _draw_formula(
 
     The last pending quantity may not end the chain while budget is left; ``None`` when it has to.
     """
-    earlier, abstract = range(number), structure.abstract
+    draw, (steps, total) = rng.random, config.operand_steps[last]
+    anywhere = not (config.reuse or config.abstract_operands)
     for _ in range(12):
-        parents = _draw_parents(earlier, known, structure, config, slack, last, rng)
+        parents, added = [], 0
+        if not anywhere:
+            for parent in _draw_parents(range(number), known, structure, config, slack, last, rng):
+                parents.append(parent)
+                added |= 1 << parent
+        elif number and (slack or draw() >= config.leaf):  # the same, written out: most of the time goes by here
+            count = bisect(steps, draw() * total)
+            for _ in range(count if count < number else number):
+                back = draw()
+                parent = number - 1 - int(number * (back * back))
+                if not added >> parent & 1:
+                    parents.append(parent)
+                    added |= 1 << parent
         shape = _draw_shape(len(parents), config, rng)
-        beyond = len(parents) - 2 + bool(shape[0])  # one operation is reserved already
+        beyond = len(parents) - (1 if shape[0] else 2)  # one operation is reserved already
         left = slack - beyond if beyond > 0 else slack
-        needed, totals = known, False
-        for parent in parents:
-            if abstract[parent]:
-                needed |= structure.closed(parent)
-                totals = True
-            else:
-                needed |= 1 << parent
-        added = needed ^ known
-        left -= structure.cost(added) if totals else added.bit_count()
+        if left < 0:
+            continue
+        if added & structure.totals:
+            for parent in parents:
+                if structure.abstract[parent]:
+                    added |= structure.closed(parent)
+            added &= ~known
+            left -= structure.cost(added)
+        else:
+            added &= ~known
+            left -= added.bit_count()
         if left < 0 or (last and left > 0 and not _can_go_on(added, structure)):
             continue
         return (tuple(parents), shape), added, left
@@ -150,22 +165,15 @@ def _draw_parents(
     parents: dict[int, None] = {}
     if not earlier or (slack == 0 and rng.random() < config.leaf):
         return parents
-    steps, size, draw = config.operand_steps[last], len(earlier), rng.random
-    count = bisect(steps, draw() * steps[-1], 0, len(steps) - 1)  # the draw of rng.choices, without its checks
-    if count > size:
-        count = size
-    if not (config.reuse or config.abstract_operands):
-        for _ in range(count):
-            parents[earlier[size - 1 - int(size * draw() ** 2)]] = None
-        return parents
-    for _ in range(count):
+    steps, total = config.operand_steps[last]
+    for _ in range(min(bisect(steps, rng.random() * total), len(earlier))):
         pool = earlier
         if config.reuse and rng.random() < config.reuse:
             pool = [number for number in earlier if known >> number & 1] or earlier
         if config.abstract_operands and rng.random() < config.abstract_operands:
             pool = [number for number in pool if structure.abstract[number]] or pool
-        back = int(len(pool) * rng.random() ** 2)
-        parents[pool[-1 - back]] = None
+        back = rng.random()
+        parents[pool[-1 - int(len(pool) * (back * back))]] = None
     return parents
 
 
@@ -174,14 +182,13 @@ def _draw_shape(operands: int, config: IGSMConfig, rng: random.Random) -> Shape:
     than`."""
     low, high = config.constants
     if not operands:
-        return "", "", low + below(rng, high - low + 1)
+        return "", "", between(rng, low, high)
     inner = "-" if operands == 2 and rng.random() < 0.5 else "+"
     draw = rng.random()
     if draw < config.factor:
-        least = low or int(config.live)
-        return "*", inner, least + below(rng, high - least + 1)
+        return "*", inner, between(rng, low or int(config.live), high)
     if draw < config.factor + config.addend:
-        return "+", inner, low + below(rng, high - low + 1)
+        return "+", inner, between(rng, low, high)
     return "", inner, 0
 
 
@@ -206,6 +213,15 @@ def _complete(
     return _freeze(structure, plans, premises, target, config, rng)
 
 
+def _settle(number: int, plans: Mapping[int, Plan[int]], values: dict[int, int], modulus: int | None) -> None:
+    """Put the value of ``number`` into ``values``, behind those of all that it rests on."""
+    plan = plans[number]
+    for parent in plan[0]:
+        if parent not in values:
+            _settle(parent, plans, values, modulus)
+    values[number] = value(plan, values, modulus)
+
+
 def _freeze(
     structure: Structure,
     plans: Mapping[int, Plan[int]],
@@ -216,9 +232,10 @@ def _freeze(
 ) -> Problem | None:
     """What :func:`bi.tasks.problem.build_problem` makes of the expressions, which are only written if the problem need
     not be drawn again: ``None`` if its answer is too large, zero and unlucky, or the problem partly dead."""
-    values: dict[int, int] = {}
-    for number in depth_first({number: parents for number, (parents, _) in plans.items()}, (*premises, target)):
-        values[number] = value(plans[number], values, config.modulus)
+    values: dict[int, int] = {}  # in the order of depth_first, which need not look for cycles here
+    for number in (*premises, target):
+        if number not in values:
+            _settle(number, plans, values, config.modulus)
     if config.modulus is None and abs(values[target]) >= config.answer_bound:
         return None
     if config.drop_zero and values[target] == 0 and rng.random() < config.drop_zero:
@@ -228,7 +245,7 @@ def _freeze(
     quantities = []
     for number, worth in values.items():
         plan = plans[number]
-        parents = tuple([names[parent] for parent in plan[0]])
+        parents = tuple(map(names.__getitem__, plan[0]))
         quantities.append(
             made_quantity(names[number], write(plan, refs), worth, not abstract[number], parents, operations(plan)))
     stated = tuple([names[number] for number in premises])

@@ -8,8 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
+from typing import TypeAlias
 
 MAX_OPS = 30
+Steps: TypeAlias = tuple[tuple[float, ...], float]
+"""Cumulative weights without the last, and the last."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class IGSMConfig:
             )
 
     @cached_property
-    def operand_steps(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Cumulative weights of 0, 1, 2, ... operands, and the same where there must be one."""
-        return tuple(accumulate(self.operands)), tuple(accumulate((0, *self.operands[1:])))
+    def operand_steps(self) -> tuple[Steps, Steps]:
+        """How many operands a formula gets, for :func:`bisect.bisect`; and the same where it must get one."""
+        steps = tuple(accumulate(self.operands)), tuple(accumulate((0, *self.operands[1:])))
+        return (steps[0][:-1], steps[0][-1]), (steps[1][:-1], steps[1][-1])

@@ -36,11 +36,13 @@ def value(plan: Plan[int], values: Mapping[int, int], modulus: int | None) -> in
     parents, (outer, inner, constant) = plan
     if not parents:
         return constant
-    known = list(map(values.__getitem__, parents))
-    if inner == "-":
-        core = known[0] - known[1]
+    if inner == "+":
+        core = sum(map(values.__getitem__, parents))
+    elif inner == "-":
+        core = values[parents[0]] - values[parents[1]]
     else:
-        core = sum(map(mul, known[::2], known[1::2])) if inner == PAIRS else sum(known)
+        known = list(map(values.__getitem__, parents))
+        core = sum(map(mul, known[::2], known[1::2]))
     result = constant * core if outer == "*" else constant + core
     return result if modulus is None else result % modulus
 

@@ -29,29 +29,34 @@ _NAMES = list(range(5))
 class Layout:
     """All edges that layers of given sizes may have, each at a *place*: owner by owner from the top layer down.
 
-    Entities are counted through all layers. ``owner`` and ``item`` give those of each place, ``spans`` the first place
-    and the number of places of each owner, ``depth`` the layers below it.
+    Entities are counted through all layers. ``ends`` gives owner and item of each place, ``spans`` the first place and
+    the number of places of each owner. ``totals`` are the category totals, owner by owner from the lowest layer up:
+    the owner, the layer of the category, and how many layers further down than the owner's items that is; ``first``
+    gives the first total of each owner, behind which come those further down.
     """
 
-    owner: tuple[int, ...]
-    item: tuple[int, ...]
+    ends: tuple[tuple[int, int], ...]
     spans: tuple[tuple[int, int], ...]
-    depth: tuple[int, ...]
+    totals: tuple[tuple[int, int, int], ...]
+    first: tuple[int, ...]
 
 
 @cache
-def layout(sizes: tuple[int, ...]) -> Layout:
-    """The layout of layers of these sizes."""
-    owners, items, spans, depth, first = [], [], [], [], 0
-    for layer, size in enumerate(sizes[:-1]):
-        lower = range(first + size, first + size + sizes[layer + 1])
-        for owner in range(first, first + size):
-            spans.append((len(owners), len(lower)))
-            depth.append(len(sizes) - 1 - layer)
-            owners += [owner] * len(lower)
-            items += lower
-        first += size
-    return Layout(tuple(owners), tuple(items), tuple(spans), tuple(depth))
+def layout(sizes: tuple[int, ...], reach: int) -> Layout:
+    """The layout of layers of these sizes, whose totals reach down ``reach`` layers at most."""
+    layer_of = [layer for layer, size in enumerate(sizes) for _ in range(size)]
+    owners = range(len(layer_of) - sizes[-1])
+    ends, spans = [], []
+    for owner in owners:
+        items = [item for item, layer in enumerate(layer_of) if layer == layer_of[owner] + 1]
+        spans.append((len(ends), len(items)))
+        ends += [(owner, item) for item in items]
+    totals, first = [], [0] * len(owners)
+    for owner in reversed(owners):
+        first[owner] = len(totals)
+        lower = range(layer_of[owner] + 1, len(sizes))[:reach]
+        totals += [(owner, layer, further) for further, layer in enumerate(lower)]
+    return Layout(tuple(ends), tuple(spans), tuple(totals), tuple(first))
 
 
 @dataclass(slots=True)
@@ -60,21 +65,19 @@ class Structure:
 
     Half of all structures are thrown away, and few category totals of the others are needed, so formulas and names are
     made for those that are asked for. Before they are put in order, quantities are known by the number under which they
-    were *made*: first the stated ones, in the order of ``edges`` (places in ``layout``), then the abstract ones
-    (``kin``: the owner, and how many layers further down than its items the category is; ``counts``: by owner, the
-    first of its own). ``order`` leads from numbers to those, ``place`` back; ``abstract`` says what is no premise.
-    Sets of numbers are the bits of a whole number.
+    were *made*: first the stated ones, in the order of ``edges`` (places in ``layout``), then the totals of ``layout``.
+    ``order`` leads from numbers to those, ``place`` back; ``abstract`` says what is no premise, as does the set
+    ``totals``. Sets of numbers are the bits of a whole number.
     """
 
     layout: Layout
     entities: Sequence[str]
     categories: Sequence[str]
     edges: Sequence[int]
-    kin: Sequence[tuple[int, int]]
-    counts: Sequence[int]
     order: Sequence[int]
     place: list[int] = field(init=False)
     abstract: list[bool] = field(init=False)
+    totals: int = field(init=False)
     _closed: dict[int, int] = field(init=False)
     _totals: dict[int, Plan[int]] = field(init=False)
 
@@ -83,21 +86,27 @@ class Structure:
         self.place = place = [0] * len(order)
         for number, made in enumerate(order):
             place[made] = number
-        self.abstract = [made >= stated for made in order]
+        self.abstract = abstract = [False] * len(order)
+        totals = 0
+        for number in place[stated:]:
+            abstract[number] = True
+            totals |= 1 << number
+        self.totals = totals
         self._closed, self._totals = {}, {}
 
     def total(self, number: int) -> Plan[int]:
         """The formula of an abstract quantity."""
         found = self._totals.get(number)
         if found is None:
-            owner, further = self.kin[self.order[number] - len(self.edges)]
+            owner, _, further = self.layout.totals[self.order[number] - len(self.edges)]
             start, size = self.layout.spans[owner]
             first = bisect_left(self.edges, start)
             end = bisect_left(self.edges, start + size, first)
             own = self.place[first:end]
             if further:
-                items = [self.layout.item[place] for place in self.edges[first:end]]
-                found = sum_of_products(own, [self.place[self.counts[item] + further - 1] for item in items])
+                items = [self.layout.ends[place][1] for place in self.edges[first:end]]
+                counts = len(self.edges) + further - 1  # of an item: its total one layer less far down
+                found = sum_of_products(own, [self.place[self.layout.first[item] + counts] for item in items])
             else:
                 found = tuple(own), SUM
             self._totals[number] = found
@@ -110,30 +119,32 @@ class Structure:
             found = 1 << number
             if self.abstract[number]:
                 for parent in self.total(number)[0]:
-                    found |= self.closed(parent)
+                    found |= self.closed(parent) if self.abstract[parent] else 1 << parent
             self._closed[number] = found
         return found
 
     def cost(self, numbers: int) -> int:
         """The fewest operations that a set takes: an abstract quantity its own, a stated one at least one."""
-        cost, abstract = numbers.bit_count(), self.abstract
+        cost = numbers.bit_count()
+        numbers &= self.totals
         while numbers:
             number = numbers.bit_length() - 1
             numbers ^= 1 << number
-            if abstract[number]:
-                cost += operations(self.total(number)) - 1
+            cost += operations(self.total(number)) - 1
         return cost
 
     def names(self, numbers: Iterable[int]) -> dict[int, str]:
         """The names of ``numbers``."""
-        laid, entities, stated, named = self.layout, self.entities, len(self.edges), {}
+        laid, order, edges, entities, named = self.layout, self.order, self.edges, self.entities, {}
+        ends, stated = laid.ends, len(edges)
         for number in numbers:
-            made = self.order[number]
+            made = order[number]
             if made < stated:
-                place = self.edges[made]
-                named[number] = instance(entities[laid.owner[place]], entities[laid.item[place]])
+                owner, item = ends[edges[made]]
+                named[number] = instance(entities[owner], entities[item])
             else:
-                named[number] = _total_name(laid, entities, self.categories, self.kin[made - stated])
+                owner, layer, _ = laid.totals[made - stated]
+                named[number] = instance(entities[owner], self.categories[layer])
         return named
 
 
@@ -144,73 +155,60 @@ def draw_structure(config: IGSMConfig, n_ops: int, rng: random.Random) -> Struct
     depth = between(rng, *config.layers)
     first = between(rng, 0, 4 - depth)
     chosen = [layer[below(rng, len(layer))] for layer in world[first : first + depth]]
-    sizes = [between(rng, *config.entities) for _ in chosen]
+    fewest, most = config.entities
+    sizes = [between(rng, fewest, most) for _ in chosen]
     while sum(map(mul, sizes, sizes[1:])) < wanted and (least := min(sizes)) < 5:
         sizes[sizes.index(least)] += 1
     entities = [names[index] for (_, names), size in zip(chosen, sizes, strict=True)
                 for index in sorted(sample(rng, _NAMES, size))]
-    laid = layout(tuple(sizes))
+    laid = layout(tuple(sizes), config.abstract_depth)
     edges = _draw_edges(laid, wanted, rng)
-    return _order_quantities(laid, entities, [category for category, _ in chosen], edges, config.abstract_depth, rng)
+    return _order_quantities(laid, entities, [category for category, _ in chosen], edges, rng)
 
 
 def _draw_edges(laid: Layout, wanted: int, rng: random.Random) -> list[int]:
     """Places of the edges in order; every owner holds at least one item, about ``wanted`` edges in all."""
-    drawn = {start + below(rng, size) for start, size in laid.spans}
+    drawn = [start + below(rng, size) for start, size in laid.spans]
     if wanted > len(drawn):
-        rest = [place for place in range(len(laid.owner)) if place not in drawn]
-        drawn.update(sample(rng, rest, min(wanted - len(drawn), len(rest))))
+        rest = list(range(len(laid.ends)))
+        for place in reversed(drawn):
+            del rest[place]
+        drawn += sample(rng, rest, min(wanted - len(drawn), len(rest)))
     return sorted(drawn)
 
 
 def _order_quantities(
-    laid: Layout,
-    entities: Sequence[str],
-    categories: Sequence[str],
-    edges: Sequence[int],
-    reach: int,
-    rng: random.Random,
+    laid: Layout, entities: Sequence[str], categories: Sequence[str], edges: Sequence[int], rng: random.Random
 ) -> Structure:
     """Stated quantities in a random order, totals right after the latest that they use, those of one place by name."""
     stated = len(edges)
     order = list(range(stated))
     shuffle(rng, order)
     position = [0] * stated  # four for each stated one, which leaves room for the totals
-    for index, made in enumerate(order):
-        position[made] = 4 * index
+    for at, made in zip(range(0, 4 * stated, 4), order, strict=True):
+        position[made] = at
     latest: list[int] = [0] * len(laid.spans)
     items: list[list[int]] = [[] for _ in laid.spans]
-    owner_at, item_at = laid.owner, laid.item
-    for made, place in enumerate(edges):
-        owner = owner_at[place]
-        items[owner].append(item_at[place])
-        if position[made] > latest[owner]:  # max() takes longer
-            latest[owner] = position[made]
-    kin: list[tuple[int, int]] = []
-    counts = [0] * len(latest)
-    for owner in range(len(latest) - 1, -1, -1) if reach else ():  # from the lowest layer up
-        counts[owner] = len(position)
-        position.append(latest[owner] + 1)
-        kin.append((owner, 0))
-        for further in range(1, min(reach, laid.depth[owner])):
-            last = latest[owner]
+    for at, (owner, item) in zip(position, map(laid.ends.__getitem__, edges), strict=True):
+        items[owner].append(item)
+        if at > latest[owner]:  # max() takes longer
+            latest[owner] = at
+    after, first = [], laid.first  # positions of the totals
+    for owner, _, further in laid.totals:
+        last = latest[owner]
+        if further:
             for item in items[owner]:
-                count = position[counts[item] + further - 1]
+                count = after[first[item] + further - 1]
                 if count > last:
                     last = count
-            position.append(last + 1)
-            kin.append((owner, further))
+        after.append(last + 1)
+    position += after
     abstract: Sequence[int] = range(stated, len(position))
-    if len(set(position[stated:])) < len(kin):
-        names = [_total_name(laid, entities, categories, each) for each in kin]
-        abstract = sorted(abstract, key=lambda made: names[made - stated])
+    if len(set(after)) < len(after):
+        names = [instance(entities[owner], categories[layer]) for owner, layer, _ in laid.totals]
+        abstract = sorted(abstract, key=dict(zip(abstract, names, strict=True)).__getitem__)
     ranked = sorted([*order, *abstract], key=position.__getitem__)
-    return Structure(laid, entities, categories, edges, kin, counts, ranked)
-
-
-def _total_name(laid: Layout, entities: Sequence[str], categories: Sequence[str], kin: tuple[int, int]) -> str:
-    owner, further = kin
-    return instance(entities[owner], categories[len(categories) - laid.depth[owner] + further])
+    return Structure(laid, entities, categories, edges, ranked)
 
 
 def sum_of_products(own: Sequence[Key], counts: Sequence[Key]) -> Plan[Key]:
