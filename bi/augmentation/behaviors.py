@@ -45,9 +45,9 @@ class Reflection(Behavior):
         steps: list[Step] = []
         solved: set[str] = set()
         tried: set[str] = set()
-        last = len(trace.steps) - 1
+        last, draw = len(trace.steps) - 1, rng.random
         for index, step in enumerate(trace.steps):
-            if 0 < index < last and rng.random() < self.rate:
+            if 0 < index < last and draw() < self.rate:
                 name = self._landing(trace.steps[index + 1 :], problem, solved, tried, rng)
                 if name is not None:
                     tried.add(name)
@@ -118,13 +118,13 @@ class Analysis(Behavior):
 
     def inject(self, trace: Trace, problem: Problem, rng: random.Random) -> Trace:
         """``trace`` with definitions restated in some steps."""
-        steps, by_name = [], problem.by_name
+        steps, by_name, draw, most = [], problem.by_name, rng.random, len(self.rates) - 1
         for step in trace.steps:
-            draw, quantity = rng.random(), by_name[step.name]
-            rate = self.rates[min(len(quantity.parents), len(self.rates) - 1)]
-            chosen = step.kind in ("solve", "reflect") and quantity.stated and draw < rate
-            same = step.analysis == chosen
-            steps.append(step if same else new_step((step.name, step.kind, chosen, step.subgoal, step.phrase)))
+            name, kind, analysis, subgoal, phrase = step
+            quantity = by_name[name]
+            drawn = draw() < self.rates[min(len(quantity.parents), most)]
+            chosen = drawn and quantity.stated and kind in ("solve", "reflect")
+            steps.append(step if analysis == chosen else new_step((name, kind, chosen, subgoal, phrase)))
         return Trace(tuple(steps))
 
     def strip(self, trace: Trace, problem: Problem) -> Trace:
@@ -155,12 +155,11 @@ class Subgoal(Behavior):
 
     def inject(self, trace: Trace, problem: Problem, rng: random.Random) -> Trace:
         """``trace`` with the arithmetic of some steps expanded."""
-        steps, by_name = [], problem.by_name
+        steps, by_name, draw = [], problem.by_name, rng.random
         for step in trace.steps:
-            draw = rng.random()
-            chosen = step.kind == "solve" and by_name[step.name].operations >= 2 and draw < self.rate
-            same = step.subgoal == chosen
-            steps.append(step if same else new_step((step.name, step.kind, step.analysis, chosen, step.phrase)))
+            name, kind, analysis, subgoal, phrase = step
+            chosen = draw() < self.rate and kind == "solve" and by_name[name].operations >= 2
+            steps.append(step if subgoal == chosen else new_step((name, kind, analysis, chosen, phrase)))
         return Trace(tuple(steps))
 
     def strip(self, trace: Trace, problem: Problem) -> Trace:
