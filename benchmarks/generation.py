@@ -34,7 +34,7 @@ from typing import Any
 import pandas as pd
 
 from bi.augmentation.arms import iterate_rows
-from bi.provenance import provenance, write_table
+from bi.provenance import provenance, vector_units, write_table
 from bi.recipes import BehaviorRates, TaskRecipe
 from bi.recipes import digest as recipe_digest
 from bi.streams import stream
@@ -149,11 +149,12 @@ def profile(kind: str, count: int, lines: int) -> None:
 
 def beside_others(table: pd.DataFrame, facts: dict[str, Any]) -> pd.DataFrame:
     """``table`` behind the rows of :data:`TABLE` that were measured on other processors, each with its commit."""
-    table = table.assign(processor=facts["hardware"]["cpu"], commit=facts["commit"][:7])
+    here = f"{facts['hardware']['cpu']}, {vector_units()}"
+    table = table.assign(processor=here, commit=facts["commit"][:7])
     if not TABLE.is_file():
         return table
     old = pd.read_csv(TABLE)
-    return pd.concat([old[old["processor"] != facts["hardware"]["cpu"]], table], ignore_index=True)
+    return pd.concat([old[old["processor"] != here], table], ignore_index=True)
 
 
 def main() -> None:

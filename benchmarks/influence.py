@@ -48,6 +48,7 @@ from bi.influence.groups import RolloutGroup, iterate_groups
 from bi.influence.kernel import gram
 from bi.influence.likelihood import completion_logprobs
 from bi.influence.sketch import Sketch
+from bi.provenance import library_versions, provenance, vector_units, write_table
 from bi.training.pretrain import passes_format
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -328,12 +329,6 @@ def calculated(name: str, parameters: float, layers: int, width: int, speed: flo
             "rows_gb": 4 * prompts * parameters / 1e9, "sketched_rows_gb": 4 * prompts * 2**20 / 1e9}
 
 
-def processor() -> str:
-    """What the processor multiplies with, such as ``AVX2``; with ``AMX`` behind it where it has units for matrices."""
-    told, kind = Path("/proc/cpuinfo"), torch.backends.cpu.get_cpu_capability()
-    return f"{kind} AMX" if told.is_file() and "amx_tile" in told.read_text() else kind
-
-
 def main() -> None:
     """Run the comparison, print it, and write it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -356,7 +351,7 @@ def main() -> None:
     table = compare(jobs, names).assign(
         size=options.size, parameters=sum(p.numel() for p in jobs[0].model.parameters()), queries=options.queries,
         rollouts=options.rollouts, prompt=options.prompt, longest=options.longest,
-        processor=processor())
+        processor=vector_units())
     print(table.to_string(index=False))
     on_gpu = pd.DataFrame([calculated("100 M", 1e8, 12, 768), calculated("1.5 B", 1.54e9, 28, 1536)])
     print(on_gpu.to_string(index=False))
@@ -369,7 +364,6 @@ def write(table: pd.DataFrame, on_gpu: pd.DataFrame, options: argparse.Namespace
 
     Rows of other shapes, methods and kinds of processor are kept, each with the commit that it was measured at.
     """
-    from bi.provenance import library_versions, provenance, write_table
     from bi.recipes import digest
 
     place = ROOT / "results" / "influence" / "benchmark.csv"

@@ -103,6 +103,14 @@ def _cpu_model() -> str:
     return models[0] if models else platform.machine()
 
 
+def vector_units() -> str:
+    """What the processor multiplies with, such as ``AVX2``; with ``AMX`` behind it where it has units for matrices."""
+    import torch  # most of what needs provenance has not asked for it
+
+    told, kind = Path("/proc/cpuinfo"), torch.backends.cpu.get_cpu_capability()
+    return f"{kind} AMX" if told.is_file() and "amx_tile" in told.read_text(encoding="utf-8") else kind
+
+
 @cache
 def gpu_names() -> list[str]:
     """Names of the NVIDIA GPUs, asked without importing torch."""
