@@ -51,6 +51,17 @@ def between(rng: random.Random, low: int, high: int) -> int:
     return low + drawn
 
 
+def draws(rng: random.Random, n: int, count: int) -> list[int]:
+    """``count`` whole numbers from 0 to ``n - 1``, each drawn like :func:`below`."""
+    getrandbits, bits, found = rng.getrandbits, n.bit_length(), []
+    for _ in range(count):
+        drawn = getrandbits(bits)
+        while drawn >= n:
+            drawn = getrandbits(bits)
+        found.append(drawn)
+    return found
+
+
 @lru_cache(maxsize=256)
 def _downwards(size: int) -> tuple[tuple[int, int], ...]:
     """The last place of ``size``, ``size - 1``, ..., 1 places, each time with the bits of their number."""

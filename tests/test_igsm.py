@@ -10,7 +10,7 @@ import pytest
 from bi.augmentation.arms import problem_stream
 from bi.augmentation.wording import get_wording
 from bi.recipes import TaskRecipe
-from bi.streams import below, between, sample, shuffle, stream
+from bi.streams import below, draws, between, sample, shuffle, stream
 from bi.tasks.expression import Num, Op, Ref, evaluate
 from bi.tasks.igsm import IGSMConfig, generate
 from bi.tasks.problem import Quantity, build_problem, rename
@@ -200,6 +200,7 @@ def test_draws_without_checks_are_those_of_the_standard_library():
     sizes = [1, 2, 3, 7, 8, 9, 100, 2**40] * 50
     assert [below(mine, n) for n in sizes] == [theirs.randrange(n) for n in sizes]
     assert [between(mine, -3, n) for n in sizes] == [theirs.randint(-3, n) for n in sizes]
+    assert draws(mine, 6, 50) == [theirs.randrange(6) for _ in range(50)]
     for size in (*range(9), 21, 22, 30, 90, 100, 300):
         for count in {0, min(1, size), size // 3, size // 2, size}:
             assert sample(mine, range(size), count) == theirs.sample(range(size), count)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from bi.streams import below
+from bi.streams import below, draws
 from bi.tasks.problem import Problem, Quantity
 
 
@@ -85,8 +85,9 @@ def plain_trace(problem: Problem, rng: random.Random) -> Trace:
 
 def draw_phrases(trace: Trace, phrases: int, rng: random.Random) -> Trace:
     """``trace`` with one of ``phrases`` phrasings drawn for every step."""
-    return Trace(tuple([new_step((name, kind, analysis, subgoal, below(rng, phrases)))
-                        for name, kind, analysis, subgoal, _ in trace.steps]))
+    drawn = draws(rng, phrases, len(trace.steps))
+    return Trace(tuple([new_step((name, kind, analysis, subgoal, phrase))
+                        for (name, kind, analysis, subgoal, _), phrase in zip(trace.steps, drawn, strict=True)]))
 
 
 def check_trace(trace: Trace, problem: Problem) -> None:

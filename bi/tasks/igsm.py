@@ -199,8 +199,8 @@ def _complete(
     structure: Structure, plans: dict[int, Plan[int]], config: IGSMConfig, rng: random.Random
 ) -> Problem | None:
     """Add redundant instance premises, shuffle the question, and freeze the problem; ``None`` if it is refused."""
-    target = next(iter(plans))
-    spare = [number for number in range(len(structure.order)) if number not in plans and not structure.abstract[number]]
+    target, abstract = next(iter(plans)), structure.abstract
+    spare = [number for number, total in enumerate(abstract) if not total and number not in plans]
     wanted = between(rng, *config.redundant)
     if config.redundant_share < 1 and rng.random() >= config.redundant_share:
         wanted = 0
@@ -208,7 +208,7 @@ def _complete(
         earlier = [other for other in plans if other < number]
         parents = _draw_parents(earlier, 0, structure, config, 1, False, rng)
         plans[number] = tuple(parents), _draw_shape(len(parents), config, rng)
-    premises = [number for number in plans if not structure.abstract[number]]
+    premises = [number for number in plans if not abstract[number]]
     shuffle(rng, premises)
     return _freeze(structure, plans, premises, target, config, rng)
 
