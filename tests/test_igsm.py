@@ -10,7 +10,7 @@ import pytest
 from bi.augmentation.arms import problem_stream
 from bi.augmentation.wording import get_wording
 from bi.recipes import TaskRecipe
-from bi.streams import below, draws, between, sample, shuffle, stream
+from bi.streams import below, between, draws, sample, shuffle, stream
 from bi.tasks.expression import Num, Op, Ref, evaluate
 from bi.tasks.igsm import IGSMConfig, generate
 from bi.tasks.problem import Quantity, build_problem, rename
