@@ -22,6 +22,9 @@ def test_every_base_is_measured_on_every_size_and_compared_in_one_table(tmp_path
     accuracy, conditions = (pd.read_csv(folder / f"{name}.csv") for name in ("accuracy", "conditions"))
     bases = [slug(model.name) for model in (*SMOKE.models, *SMOKE.bases)]
     assert list(dict.fromkeys(accuracy["base"])) == bases and set(conditions["base"]) == set(bases)
+    anatomy = pd.read_csv(folder / "anatomy.csv")
+    assert set(zip(anatomy["base"], anatomy["arm"], strict=True)) == {
+        (base, arm) for base in bases for arm in ("base", *SMOKE.arms)}
     sizes = {*SMOKE.sizes.ops, SMOKE.task.id_ops[0], SMOKE.task.ood_ops[0]}
     assert set(accuracy["size"]) == sizes and set(accuracy["split"].dropna()) == {"id", "ood"}
     levels = accuracy[accuracy["versus"].isna() & (accuracy["split"] == "ood")].set_index(["base", "arm", "stage"])
@@ -36,7 +39,7 @@ def test_every_base_is_measured_on_every_size_and_compared_in_one_table(tmp_path
     shutil.copytree(folder, kept)
     run = Run("smoke", second, runs=str(tmp_path))
     go("tables_bases", run, make_grid("smoke", f"bases:{slug(second)}"), kept=[str(kept)])
-    for name in ("accuracy", "conditions", "items"):
+    for name in ("accuracy", "anatomy", "conditions", "items"):
         assert (run.folder("tables_bases") / f"{name}.csv").read_bytes() == (folder / f"{name}.csv").read_bytes()
     facts = json.loads((run.folder("tables_bases") / "items.provenance.json").read_text())
     assert facts["models"] == [second] and facts["ran"] == [slug(second)] and list(facts["kept"]) == bases[:1]
