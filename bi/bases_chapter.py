@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from bi.augmentation.anatomy import KINDS
 from bi.chapter import UNMEASURED
-from bi.evaluation.bases_findings import WIDE, WITHOUT_BEHAVIORS, extra
+from bi.evaluation.bases_findings import WEAK, WIDE, WITHOUT_BEHAVIORS, extra
 from bi.evaluation.dose import FEW, MORE
 from bi.evaluation.findings import SPLITS, STAGES
 from bi.evaluation.through_findings import points
@@ -18,7 +19,8 @@ from bi.figure_style import ARM_COLORS, ordered
 CONDITIONS = {("train", "informative_train"): "training prompts with mixed outcomes",
               ("id", "mean_accuracy"): "influence, points a step"}
 SCALES = {"mean_accuracy": 100.0}
-BRIEF = {f"brief_{name}_{words}": (base, stage) for name, base in (("wide", WIDE), ("unseen", WITHOUT_BEHAVIORS))
+BRIEF = {f"brief_{name}_{words}": (base, stage)
+         for name, base in (("wide", WIDE), ("unseen", WITHOUT_BEHAVIORS), ("weak", WEAK))
          for words, stage in (("gain", "gain"), ("end", "rl"))}
 """Short texts for the front page: base and stage of what bridge has above vanilla, on both splits."""
 
@@ -92,6 +94,31 @@ def extra_rows(accuracy: pd.DataFrame | None) -> pd.DataFrame:
             row[f"gain, more than from {bases[0]}"] = _brief(extra(accuracy, than=bases[0]), base, size)
             shown.append(row)
     return pd.DataFrame(shown)
+
+
+def failing_rows(failing: Mapping[str, pd.DataFrame | None]) -> pd.DataFrame:
+    """What completions of the training size fail at first, before and after RL, in per cent of all of them, as texts.
+
+    ``failing``: tables like ``anatomy`` by base. A row a base and arm, a column a kind of error and one for the rest;
+    means over seeds. Bases without a table are left out.
+    """
+    shown = []
+    for base, table in failing.items():
+        if table is None:
+            continue
+        held = rows_of(table, operations=0, split="id")
+        shares = 100 * held.groupby(["arm", "stage", "kind"])["share"].mean()
+        for arm in ordered(set(held["arm"]) & set(ARM_COLORS), ARM_COLORS):
+            row = {"base": base, "arm": arm}
+            for kind in KINDS:
+                row[kind] = _from_to(*(float(shares.loc[(arm, stage, kind)]) for stage in ("sft", "rl")))
+            row["no error"] = _from_to(*(100 - float(shares.loc[(arm, stage)].sum()) for stage in ("sft", "rl")))
+            shown.append(row)
+    return pd.DataFrame(shown)
+
+
+def _from_to(before: float, after: float) -> str:
+    return f"{before:.1f} to {after:.1f}"
 
 
 def dose_text(metrics: pd.DataFrame | None) -> str:

@@ -7,7 +7,15 @@ import pytest
 from test_bases import counts
 
 from bi import bases_figures as figures
-from bi.bases_chapter import bases_facts, condition_rows, course_text, dose_text, extra_rows, strength_rows
+from bi.bases_chapter import (
+    bases_facts,
+    condition_rows,
+    course_text,
+    dose_text,
+    extra_rows,
+    failing_rows,
+    strength_rows,
+)
 from bi.chapter import UNMEASURED, read_table
 from bi.evaluation.bases import bases_table
 from bi.evaluation.claims import judge_claims
@@ -60,6 +68,21 @@ def test_a_base_of_its_own_claim_is_judged_on_the_two_splits(table, claim, base,
     assert finding(claim, moved(other, 0.1, 0.2, base=base, stage=stage)).verdict == HOLDS
     assert finding(claim, moved(other, -0.1, 0.2, base=base, stage=stage)).verdict == UNSEEN
     assert finding(claim, table[table["base"] == "tiny-base"]).verdict == OPEN
+
+
+def test_what_fails_first_stands_beside_what_failed_before():
+    shares = {"arithmetic": (0.1, 0.2), "look-up": (0.3, 0.1), "order": (0.2, 0.2), "format": (0.1, 0.0)}
+    rows = [(arm, seed, stage, split, kind, operations, share + shift) for arm in ("base", "bridge", "vanilla")
+            for seed, shift in ((0, 0.01), (1, -0.01)) for stage, at in (("sft", 0), ("rl", 1))
+            for split in ("id", "ood") for kind, pair in shares.items()
+            for operations, share in ((0, pair[at] if split == "id" else 0.9), (2, 0.5))]
+    table = pd.DataFrame(rows, columns=["arm", "seed", "stage", "split", "kind", "operations", "share"])
+    shown = failing_rows({"first": table, "none": None}).set_index(["base", "arm"])
+    assert list(shown.index) == [("first", "vanilla"), ("first", "bridge")]
+    assert shown.loc[("first", "bridge")].to_dict() == {
+        "arithmetic": "10.0 to 20.0", "look-up": "30.0 to 10.0", "order": "20.0 to 20.0", "format": "10.0 to 0.0",
+        "no error": "30.0 to 50.0"}
+    assert failing_rows({"none": None}).empty
 
 
 def test_the_dose_is_told_with_its_seeds():
