@@ -118,7 +118,7 @@ def failing_rows(failing: Mapping[str, pd.DataFrame | None]) -> pd.DataFrame:
 
 
 def _from_to(before: float, after: float) -> str:
-    return f"{before:.1f} to {after:.1f}"
+    return f"{before:.0f} to {after:.0f}"
 
 
 def dose_text(metrics: pd.DataFrame | None) -> str:

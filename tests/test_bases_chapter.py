@@ -80,8 +80,8 @@ def test_what_fails_first_stands_beside_what_failed_before():
     shown = failing_rows({"first": table, "none": None}).set_index(["base", "arm"])
     assert list(shown.index) == [("first", "vanilla"), ("first", "bridge")]
     assert shown.loc[("first", "bridge")].to_dict() == {
-        "arithmetic": "10.0 to 20.0", "look-up": "30.0 to 10.0", "order": "20.0 to 20.0", "format": "10.0 to 0.0",
-        "no error": "30.0 to 50.0"}
+        "arithmetic": "10 to 20", "look-up": "30 to 10", "order": "20 to 20", "format": "10 to 0",
+        "no error": "30 to 50"}
     assert failing_rows({"none": None}).empty
 
 
