@@ -289,7 +289,7 @@ SLIPS = (
          "no formula on the way"),
     Slip("ex-needed", "a list", {"needed": lambda parents, target: sorted(dyval.needed(parents, target))},
          "return a set of names"),
-    Slip("ex-needed", "again and again", {"needed": visits_again}, "199a"),
+    Slip("ex-needed", "again and again", {"needed": visits_again}, "199a", seconds=1.0),
     Slip("ex-saturation", "one factor", {"steps_needed": lambda a, b, c: (logit(b) - logit(a)) / c},
          "their gradients carry a factor too"),
     Slip("ex-saturation", "constant speed", {"steps_needed": lambda a, b, c: (b - a) / c}, "the speed changes"),
