@@ -114,15 +114,16 @@ def test_the_choice_of_the_shape_is_told_from_its_tables():
 
 
 def test_trees_are_counted_split_by_split():
-    rows = tree_rows(CPU_DYVAL.task, 30).astype(float)
+    task = dataclasses.replace(CPU_DYVAL.task, rl_prompts=60, test_problems=40)  # drawn before those of SFT
+    rows = tree_rows(task, 30).astype(float)
     rounding = 3 * 0.05  # three numbers told to a tenth
     most = rows["of these numbers that are stated"] + rows["operations"] + rounding
     assert (rows["lines of an answer"] <= most).all()
     useless = rows["premises that are of no use"]
     assert useless.iloc[-1] >= 4 and (useless.iloc[:-1] <= 3).all()
-    deeper = dataclasses.replace(CPU_DYVAL.task, options=(*CPU_DYVAL.task.options, ("sft.min_depth", 2),
-                                                          ("sft.max_depth", 2), ("sft.extra_links", (0, 0))))
-    shallow = tree_rows(deeper, 30).astype(float)
+    flat = dataclasses.replace(task, options=(*task.options, ("sft.min_depth", 2), ("sft.max_depth", 2),
+                                              ("sft.extra_links", (0, 0))))
+    shallow = tree_rows(flat, 30).astype(float)
     assert shallow.loc["SFT", "operations"] < shallow.loc["RL", "operations"]
 
 
