@@ -99,7 +99,7 @@ venv .venv: $(STAMP) ## Set up .venv (every command above does this first, once)
 	@:
 
 clean: ## Remove the built book, the smoke run and the caches
-	@$(call remove,_build runs/smoke runs/smoke-dyval runs/smoke-seeds runs/smoke-dose .pytest_cache .ruff_cache .snakemake bi.egg-info)
+	@$(call remove,_build runs/smoke runs/smoke-* .pytest_cache .ruff_cache .snakemake bi.egg-info)
 	@find bi tests workflow book -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean ## Remove .venv and every run as well

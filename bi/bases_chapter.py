@@ -96,29 +96,23 @@ def extra_rows(accuracy: pd.DataFrame | None) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def failing_rows(failing: Mapping[str, pd.DataFrame | None]) -> pd.DataFrame:
+def failing_rows(failing: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """What completions of the training size fail at first, before and after RL, in per cent of all of them, as texts.
 
-    ``failing``: tables like ``anatomy`` by base. A row a base and arm, a column a kind of error and one for the rest;
-    means over seeds. Bases without a table are left out.
+    ``failing``: tables like ``anatomy`` by base. A row a base, arm and stage, a column a kind of error and one for the
+    rest: means over seeds, with the seeds behind them.
     """
     shown = []
     for base, table in failing.items():
-        if table is None:
-            continue
         held = rows_of(table, operations=0, split="id")
-        shares = 100 * held.groupby(["arm", "stage", "kind"])["share"].mean()
+        shares = 100 * held.pivot(index=["arm", "stage", "seed"], columns="kind", values="share")[list(KINDS)]
+        shares["no error"] = 100 - shares.sum(axis=1)
         for arm in ordered(set(held["arm"]) & set(ARM_COLORS), ARM_COLORS):
-            row = {"base": base, "arm": arm}
-            for kind in KINDS:
-                row[kind] = _from_to(*(float(shares.loc[(arm, stage, kind)]) for stage in ("sft", "rl")))
-            row["no error"] = _from_to(*(100 - float(shares.loc[(arm, stage)].sum()) for stage in ("sft", "rl")))
-            shown.append(row)
+            for stage in ("sft", "rl"):
+                cells = {kind: f"{values.mean():.0f} ({', '.join(f'{value:.0f}' for value in values)})"
+                         for kind, values in shares.loc[(arm, stage)].items()}
+                shown.append({"base": base, "arm": arm, "stage": STAGES[stage], **cells})
     return pd.DataFrame(shown)
-
-
-def _from_to(before: float, after: float) -> str:
-    return f"{before:.0f} to {after:.0f}"
 
 
 def dose_text(metrics: pd.DataFrame | None) -> str:

@@ -77,12 +77,13 @@ def test_what_fails_first_stands_beside_what_failed_before():
             for split in ("id", "ood") for kind, pair in shares.items()
             for operations, share in ((0, pair[at] if split == "id" else 0.9), (2, 0.5))]
     table = pd.DataFrame(rows, columns=["arm", "seed", "stage", "split", "kind", "operations", "share"])
-    shown = failing_rows({"first": table, "none": None}).set_index(["base", "arm"])
-    assert list(shown.index) == [("first", "vanilla"), ("first", "bridge")]
-    assert shown.loc[("first", "bridge")].to_dict() == {
-        "arithmetic": "10 to 20", "look-up": "30 to 10", "order": "20 to 20", "format": "10 to 0",
-        "no error": "30 to 50"}
-    assert failing_rows({"none": None}).empty
+    shown = failing_rows({"first": table, "second": table[table["arm"] != "bridge"]})
+    assert list(shown["base"]) == ["first"] * 4 + ["second"] * 2 and "base" not in set(shown["arm"])
+    cells = shown.set_index(["base", "arm", "stage"])
+    assert cells.loc[("first", "bridge", "before RL")].to_dict() == {
+        "arithmetic": "10 (11, 9)", "look-up": "30 (31, 29)", "order": "20 (21, 19)", "format": "10 (11, 9)",
+        "no error": "30 (26, 34)"}
+    assert cells.loc[("first", "bridge", "after RL"), "no error"] == "50 (46, 54)"
 
 
 def test_the_dose_is_told_with_its_seeds():

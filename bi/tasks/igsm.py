@@ -114,7 +114,7 @@ def _draw_formula(
             for parent in _draw_parents(range(number), known, structure, config, slack, last, rng):
                 parents.append(parent)
                 added |= 1 << parent
-        elif number and (slack or draw() >= config.leaf):  # the same, written out: most of the time goes by here
+        elif number and (slack or draw() >= config.leaf):  # the same, written out: most tries end up here
             count = bisect(steps, draw() * total)
             for _ in range(count if count < number else number):
                 back = draw()
