@@ -109,8 +109,9 @@ def failing_rows(failing: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         shares["no error"] = 100 - shares.sum(axis=1)
         for arm in ordered(set(held["arm"]) & set(ARM_COLORS), ARM_COLORS):
             for stage in ("sft", "rl"):
-                cells = {kind: f"{values.mean():.0f} ({', '.join(f'{value:.0f}' for value in values)})"
-                         for kind, values in shares.loc[(arm, stage)].items()}
+                seeds = shares.xs((arm, stage), level=("arm", "stage"))
+                cells = {kind: f"{seeds[kind].mean():.0f} ({', '.join(f'{value:.0f}' for value in seeds[kind])})"
+                         for kind in seeds}
                 shown.append({"base": base, "arm": arm, "stage": STAGES[stage], **cells})
     return pd.DataFrame(shown)
 
