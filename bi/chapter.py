@@ -19,7 +19,8 @@ from bi.provenance import sidecar
 
 COMMANDS = "commands.csv"
 COURSE = "course.csv"
-EXPERIMENTS = ("probability", "rejection", "tokens", "passes", "through", "bases", "dyval", "seeds", "dose")
+EXPERIMENTS = ("probability", "rejection", "tokens", "passes", "through", "bases", "dyval", "seeds", "retest",
+               "dose")
 """Grids whose tables stand in a folder of their own below the profile's."""
 UNMEASURED = "not measured yet"
 

@@ -410,6 +410,17 @@ def _with_further_seeds(profile: Profile, count: int = 2) -> Profile:
                                arms=FURTHER_ARMS)
 
 
+def _with_more_problems(profile: Profile, problems: int) -> Profile:
+    """The main comparison over its own and the further seeds, with ``problems`` test problems; all else stays as it is.
+
+    The first of them are those of ``profile``.
+    """
+    task = dataclasses.replace(profile.task, test_problems=problems)
+    seeds = (*profile.seeds, *_with_further_seeds(profile).seeds)
+    return dataclasses.replace(profile, name=f"{profile.name}-retest", models=profile.models[:1], bases=(),
+                               sizes=SizesRecipe(), seeds=seeds, task=task)
+
+
 def _with_more_rows(profile: Profile) -> Profile:
     """The main comparison from the base without behaviours, with more rows of SFT; all else stays as it is."""
     task = dataclasses.replace(profile.task, sft_rows=MORE_ROWS * profile.task.sft_rows)
@@ -419,9 +430,11 @@ def _with_more_rows(profile: Profile) -> Profile:
 
 BESIDE = {profile.name: profile for profile in (
     SMOKE_DYVAL, CPU_DYVAL, GPU_DYVAL, PAPER_DYVAL, *map(_with_further_seeds, PROFILES.values()),
+    _with_more_problems(SMOKE, 24), _with_more_problems(CPU, PAPER.task.test_problems),
     *(_with_more_rows(profile) for profile in PROFILES.values() if ModelRecipe(PLAIN_BASE) in profile.bases))}
-"""Profiles of another task, with further seeds or with more rows, called like the one whose results they join and
-their grid."""
+"""Profiles of another task, with further seeds, more test problems or more rows.
+
+Each is called like the one whose results it joins, and its grid."""
 
 
 def get_profile(name: str) -> Profile:

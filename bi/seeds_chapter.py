@@ -10,6 +10,7 @@ from bi.evaluation.ablation import ablation_table
 from bi.evaluation.by_accuracy import gains_by_accuracy
 from bi.evaluation.components import variance_components
 from bi.evaluation.findings import SPLITS, STAGES
+from bi.evaluation.retest import ALL, FIRST, FURTHER, MOVED
 from bi.evaluation.tables import summary_table
 from bi.evaluation.verdicts import estimate_of, rows_of, signed
 from bi.evidence_chapters import result_rows
@@ -83,6 +84,36 @@ def precision_rows(counts: Sequence[pd.DataFrame | None], sizes: Mapping[str, tu
                 row[name] = f"\N{PLUS-MINUS SIGN}{100 * width:.1f}"
             rows.append(row)
     return pd.DataFrame(rows).set_index("bridge minus")
+
+
+PROBLEMS = {FIRST: "first {}", FURTHER: "further {}", ALL: "all {}", MOVED: "further minus first"}
+"""What the columns of :func:`retest_rows` are called, with the number of problems."""
+
+
+def retest_rows(accuracy: pd.DataFrame | None, items: pd.DataFrame | None, judged: str = "answer") -> pd.DataFrame:
+    """Levels of every arm and bridge minus each other arm, by part of the test problems, in points as texts.
+
+    ``accuracy``, ``items``: tables of the grid ``retest``. ``judged``: ``answer`` or ``strict``. Empty where it has not
+    been run.
+    """
+    if accuracy is None or items is None:
+        return pd.DataFrame()
+    numbers = {part: len(rows["right"].iloc[0]) for part, rows in items.groupby("part")}
+    numbers[ALL] = sum(numbers.values())
+    held, shown = rows_of(accuracy, judged=judged), []
+    arms = ordered(held["arm"], ARM_COLORS)
+    wanted = [(arm, "", "sft") for arm in arms] + [(arm, "", "rl") for arm in arms]
+    wanted += [("bridge", arm, stage) for arm in arms if arm != "bridge" for stage in ("gain", "rl")]
+    for split, size in SPLITS.items():
+        for arm, versus, stage in wanted:
+            rows = rows_of(held, split=split, arm=arm, versus=versus, stage=stage).set_index("problems")
+            cells = {words.format(numbers.get(part)): estimate_of(rows.loc[part]) for part, words in PROBLEMS.items()}
+            moved = PROBLEMS[MOVED]
+            shown.append({"problems": size, "what": f"{arm} minus {versus}, {STAGES[stage]}" if versus else
+                          f"{arm}, {STAGES[stage]}"}
+                         | {name: estimate.brief() if versus or name == moved else estimate.level()
+                            for name, estimate in cells.items()})
+    return pd.DataFrame(shown).set_index(["problems", "what"])
 
 
 def _seeds(counts: pd.DataFrame) -> str:

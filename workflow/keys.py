@@ -37,9 +37,9 @@ def kept_digest(grid: Grid, root: Path) -> str:
     they take none."""
     if not grid.kept:
         return ""
-    kept, name = kept_results(grid, root), "items" if grid.plan.bases else "rollout_accuracy"
+    kept = kept_results(grid, root)
     others = [key for key in grid.every if key not in grid.running]
-    rows = [kept.rows(name, key).to_csv(index=False) for key in others]
+    rows = [kept.rows(name, key).to_csv(index=False) for key in others for name in ("items", "rollout_accuracy")]
     return digest([list(grid.running), rows, [kept.made.get(key) for key in others]])
 
 

@@ -69,6 +69,7 @@ STAGES = {
         Stage("passes", CELL),
         Stage("through", CELL),
         Stage("sizes", CELL),
+        Stage("retest", CELL),
         Stage("tables", JOINED),
         Stage("tables_probability", JOINED, file="tables"),
         Stage("tables_rejection", JOINED, file="tables"),
@@ -79,6 +80,7 @@ STAGES = {
         Stage("tables_passes", TABLES),
         Stage("tables_through", TABLES),
         Stage("tables_bases", (*JOINED, "models")),
+        Stage("tables_retest", JOINED),
     )
 }
 AROUND_RL = ("measure", "grpo", "evaluate", "lines")
@@ -117,6 +119,8 @@ GRIDS = {
                       cells=("measure", "grpo", "evaluate", "sizes"), tables="tables_bases", bases=True),
     "dyval": GridPlan("the profile's arms on DyVal arithmetic", tables="tables_dyval", beside="dyval"),
     "seeds": GridPlan("the main comparison with further seeds", tables="tables_seeds", beside="seeds"),
+    "retest": GridPlan("all seeds on as many test problems as the paper has", cells=("grpo", "retest"),
+                       tables="tables_retest", beside="retest"),
     "dose": GridPlan("more rows of SFT from the base without behaviours", tables="tables_dose", beside="dose"),
 }
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bi.evaluation import bases_findings, dose, through_findings
+from bi.evaluation import bases_findings, dose, retest, through_findings
 from bi.evaluation.ablation import holds_after_correction
 from bi.evaluation.findings import CROWDED, NOT_RUN, OPEN, SPLITS, Finding, combined
 from bi.evaluation.intervals import numpy_stream, paired_difference
@@ -278,6 +278,9 @@ CLAIMS = (
     Claim("again", "the extra gain appears again with seeds that were run after all else was settled", "book",
           f"difference of gains on the same test problems with further seeds; {BOTH}", ("seeds/summary",),
           "an interval that holds zero, or lies below it", "two_arms", _both_splits("gain")),
+    Claim("retest", "the extra gain is there on further test problems that nothing was looked at on", "book",
+          f"difference of gains over all seeds, further problems alone; {BOTH}", ("retest/accuracy",),
+          "an interval that holds zero, or lies below it", "two_arms", retest.on_further_problems),
     Claim("augmented", "RL adds more to bridge than to arms with reordered premises (pp) or steps (rc)", "paper",
           f"difference of gains, though pp and rc read four rows a problem in SFT; {BOTH}", ("ablation",),
           "an interval that holds zero, or lies below it", "ablation", _over_augmentation),

@@ -28,30 +28,31 @@ MADE = ("commit", "dirty", "hardware", "libraries")
 """What is kept about where rows come from, of :func:`bi.provenance.provenance`."""
 
 
-def packed_counts(counts: pd.DataFrame) -> pd.DataFrame:
+def packed_counts(counts: pd.DataFrame, cell: Sequence[str] = CELL) -> pd.DataFrame:
     """A row a cell out of :func:`bi.evaluation.metrics.cell_counts`: what it is, ``problems``, ``samples``, ``right``.
 
-    ``problems`` is a digest of the keys, so that cells of other problems cannot be taken for pairs. Raises
-    ``ValueError`` for a cell with unequal numbers of samples, or more than 35.
+    ``cell``: the columns that say what it is. ``problems`` is a digest of the keys, so that cells of other problems
+    cannot be taken for pairs. Raises ``ValueError`` for a cell with unequal numbers of samples, or more than 35.
     """
     rows = []
-    for cell, part in counts.groupby(list(CELL), sort=False):
+    for values, part in counts.groupby(list(cell), sort=False):
+        this = dict(zip(cell, values, strict=True))
         ordered, samples = part.sort_values("problem_id"), set(part["n"])
         if len(samples) != 1 or max(samples) >= len(DIGITS):
-            raise ValueError(f"{dict(zip(CELL, cell, strict=True))}: {sorted(samples)} samples a problem; sample every "
+            raise ValueError(f"{this}: {sorted(samples)} samples a problem; sample every "
                              f"problem equally often, at most {len(DIGITS) - 1} times")
-        rows.append({**dict(zip(CELL, cell, strict=True)), "problems": digest(list(ordered["problem_id"])),
+        rows.append({**this, "problems": digest(list(ordered["problem_id"])),
                      "samples": samples.pop(), "right": "".join(DIGITS[number] for number in ordered["correct"])})
-    return pd.DataFrame(rows, columns=[*CELL, "problems", "samples", "right"])
+    return pd.DataFrame(rows, columns=[*cell, "problems", "samples", "right"])
 
 
-def unpacked_counts(items: pd.DataFrame) -> pd.DataFrame:
+def unpacked_counts(items: pd.DataFrame, cell: Sequence[str] = CELL) -> pd.DataFrame:
     """The inverse of :func:`packed_counts`, with problems called by their digest and their place in it."""
     parts = []
     for row in items.to_dict("records"):
         places = range(len(row["right"]))
         parts.append(pd.DataFrame({
-            **{name: row[name] for name in CELL}, "problem_id": [f"{row['problems']}-{place:05}" for place in places],
+            **{name: row[name] for name in cell}, "problem_id": [f"{row['problems']}-{place:05}" for place in places],
             "n": row["samples"], "correct": [DIGITS.index(digit) for digit in row["right"]],
         }))
     return pd.concat(parts, ignore_index=True)
