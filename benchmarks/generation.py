@@ -32,9 +32,10 @@ from statistics import median
 from typing import Any
 
 import pandas as pd
+from keep import beside_others
 
 from bi.augmentation.arms import iterate_rows
-from bi.provenance import provenance, vector_units, write_table
+from bi.provenance import provenance, write_table
 from bi.recipes import BehaviorRates, TaskRecipe
 from bi.recipes import digest as recipe_digest
 from bi.streams import stream
@@ -147,16 +148,6 @@ def profile(kind: str, count: int, lines: int) -> None:
     pstats.Stats(tracer).strip_dirs().sort_stats("tottime").print_stats(lines)
 
 
-def beside_others(table: pd.DataFrame, facts: dict[str, Any]) -> pd.DataFrame:
-    """``table`` behind the rows of :data:`TABLE` that were measured on other processors, each with its commit."""
-    here = f"{facts['hardware']['cpu']}, {vector_units()}"
-    table = table.assign(processor=here, commit=facts["commit"][:7])
-    if not TABLE.is_file():
-        return table
-    old = pd.read_csv(TABLE)
-    return pd.concat([old[old["processor"] != here], table], ignore_index=True)
-
-
 def main() -> None:
     """Measure and print, one line a figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -178,7 +169,7 @@ def main() -> None:
         print(f"goal: {GOAL:g} times the released generator")
     if options.write:
         facts = provenance("cpu", range(options.repeats), recipe_digest([TASK, CONFIG]), time.monotonic() - began)
-        write_table(TABLE, beside_others(table, facts), facts)
+        write_table(TABLE, beside_others(table, TABLE, facts), facts)
         print(f"wrote {TABLE}")
     processes = 1
     while options.processes > 1 and processes <= options.processes:

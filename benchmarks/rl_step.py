@@ -2,10 +2,13 @@
 
 Both take the same model, prompts, reward and TRL settings; their steps alternate in one process with one thread, so
 that what else runs on the machine hits both alike. Times are processor time unless ``--clock wall`` is given. On the
-project's rollouts both then compute log-probabilities and advantages, which must agree up to float32 rounding.
+project's rollouts both then compute log-probabilities and advantages, which must agree up to float32 rounding. The
+floor of a step counts the operations that nobody can avoid (:func:`floor_seconds`), at the speed of a matrix product of
+the model's width that is measured beside every step.
 
     python benchmarks/rl_step.py                       # starts from a short SFT of models/tiny-base
     python benchmarks/rl_step.py --model runs/x --steps 5
+    python benchmarks/rl_step.py --steps 9 --write     # keeps the table, beside the rows of other processors
 """
 
 from __future__ import annotations
@@ -19,21 +22,30 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import pandas as pd
 import torch
 from datasets import Dataset
+from floor import matrix_parameters, product_speed
+from keep import beside_others
 from trl import GRPOTrainer
 
 from bi.augmentation.arms import build_problems, build_rows, prompt_row
-from bi.recipes import PROFILES, GRPORecipe
+from bi.provenance import provenance, write_table
+from bi.recipes import PROFILES, GRPORecipe, digest
 from bi.training.grpo import build_grpo_trainer, check_prompts, grpo_config
 from bi.training.grpo_trainer import Judge
-from bi.training.policy import format_prompt, load_policy, quiet_libraries
+from bi.training.policy import encode_prompt, format_prompt, load_policy, quiet_libraries
 from bi.training.sft import train_sft
 
+TABLE = Path("results/benchmarks/rl_step.csv")
+PARTS = ("generate", "forward", "backward", "reward")
+Measured = dict[tuple[str, str], list[float]]
+"""By trainer and quantity, one value a step."""
 CLOCKS: dict[str, Callable[[], float]] = {"cpu": time.process_time, "wall": time.perf_counter}
 
 
@@ -126,7 +138,7 @@ def agreement(trainers: dict[str, GRPOTrainer], inputs: list[dict[str, Any]]) ->
     again = stock._generate_and_score_completions([dict(row) for row in inputs])
     stock.rollout_func = None
     return {"advantages": (again["advantages"] - batch["advantages"]).abs().max().item(),
-            "log-probabilities (median)": gaps.median().item(), "(largest)": gaps.max().item()}
+            "logprob_median": gaps.median().item(), "logprob_largest": gaps.max().item()}
 
 
 def main() -> None:
@@ -136,10 +148,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="steps of each trainer")
     parser.add_argument("--sft-rows", type=int, default=1000, help="rows of the short SFT")
     parser.add_argument("--clock", choices=CLOCKS, default="cpu")
+    parser.add_argument("--write", action="store_true", help=f"keep the comparison as {TABLE}")
     options = parser.parse_args()
+    if options.write and (options.model or options.clock != "cpu"):
+        raise SystemExit("--write keeps processor time from the default checkpoint: leave out --model and --clock")
     torch.set_num_threads(1)
     quiet_libraries()
-    profile = PROFILES["cpu"]
+    profile, began = PROFILES["cpu"], time.monotonic()
     recipe = profile.grpo
     task = dataclasses.replace(profile.task, rl_prompts=recipe.prompts * (options.steps + 1))
     rows = [prompt_row(problem, task) for problem in build_problems(task, "rl", task.rl_prompts, 0)]
@@ -150,30 +165,62 @@ def main() -> None:
         gaps = agreement(trainers, batches[0])
         watches = {"ours": watched(trainers["ours"], "draw", CLOCKS[options.clock]),
                    "stock": watched(trainers["stock"], "_generate_single_turn", CLOCKS[options.clock])}
-        report(trainers, watches, batches[1:], options.clock)
-    print("differences: " + ", ".join(f"{name} {value:.1e}" for name, value in gaps.items()))
+        table = tabulate(measure(trainers, watches, batches[1:], options.clock), gaps)
+    print(f"{recipe.prompts} prompts x {recipe.rollouts} rollouts a step, {options.clock} time")
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
+    if options.write:
+        facts = provenance("cpu", [0], digest([profile.grpo, profile.sft, options.sft_rows]), time.monotonic() - began)
+        write_table(TABLE, beside_others(table, TABLE, facts), facts)
+        print(f"wrote {TABLE}")
 
 
-def report(trainers: dict[str, GRPOTrainer], watches: dict[str, Stopwatch], batches: list[list[dict[str, Any]]],
-           clock: str) -> None:
-    """Alternate the trainers over ``batches`` and print what each part took."""
-    totals, tokens = defaultdict(float), defaultdict(float)
+def measure(trainers: dict[str, GRPOTrainer], watches: dict[str, Stopwatch], batches: list[list[dict[str, Any]]],
+            clock: str) -> Measured:
+    """Alternate the trainers over ``batches``: seconds of each part, tokens, and the share of the floor, by step."""
+    found: Measured = defaultdict(list)
+    width = trainers["ours"].model.config.hidden_size
     for batch in batches:
         for name, trainer in trainers.items():
-            began = CLOCKS[clock]()
+            speed, before, began = product_speed(width), dict(watches[name].spent), CLOCKS[clock]()
             step(trainer, [dict(row) for row in batch])
-            totals[name] += CLOCKS[clock]() - began
-            tokens[name] += trainer._metrics["train"]["completions/mean_length"][-1] * len(batch)
-    print(f"{len(batch)} completions a step, {len(batches)} steps each, {clock} time")
-    for name, watch in watches.items():
-        parts = dict(watch.spent)
-        parts["other"] = totals[name] - sum(parts.values())
-        shares = ", ".join(f"{part} {seconds / len(batches):.2f} s ({seconds / totals[name]:.0%})"
-                           for part, seconds in parts.items())
-        print(f"{name:5s} {totals[name] / len(batches):6.2f} s a step, {tokens[name] / len(batches) / len(batch):.0f} "
-              f"tokens a completion, {tokens[name] / watch.spent['generate']:.0f} sampled tokens/s: {shares}")
-    ratio = totals["stock"] / totals["ours"]
-    print(f"ratio {ratio:.2f} (at equal tokens {ratio * tokens['ours'] / tokens['stock']:.2f})")
+            seconds = CLOCKS[clock]() - began
+            parts = {part: watches[name].spent[part] - before.get(part, 0.0) for part in PARTS}
+            tokens = trainer._metrics["train"]["completions/mean_length"][-1]
+            for quantity, value in {**parts, "other": seconds - sum(parts.values()), "step": seconds, "tokens": tokens,
+                                    "tokens_per_s": tokens * len(batch) / parts["generate"],
+                                    "floor_share": floor_seconds(trainer, batch, tokens, speed) / seconds}.items():
+                found[name, quantity].append(value)
+    pairs = list(zip(found["ours", "step"], found["stock", "step"], strict=True))
+    lengths = list(zip(found["ours", "tokens"], found["stock", "tokens"], strict=True))
+    found["ratio", "step"] = [stock / ours for ours, stock in pairs]
+    found["ratio", "step_at_equal_tokens"] = [stock / ours * mine / theirs for (ours, stock), (mine, theirs)
+                                              in zip(pairs, lengths, strict=True)]
+    return found
+
+
+def floor_seconds(trainer: GRPOTrainer, batch: list[dict[str, Any]], tokens: float, speed: float) -> float:
+    """The least time of a step at ``speed`` operations a second, with ``tokens`` a completion on average.
+
+    For each parameter of a matrix 2 operations a token to sample and 6 to train, attention's own 4 and 12 times the
+    width a layer for each pair of tokens that see one another. A prompt is read once for all of its completions, and
+    groups without signal, known from the trainer's last step, are not trained on.
+    """
+    config, tokenizer = trainer.model.config, trainer.processing_class
+    prompts = [len(encode_prompt(tokenizer, text)) for text in dict.fromkeys(row["prompt"] for row in batch)]
+    inside = sum(prompts) + len(batch) * tokens
+    pairs = sum(length**2 / 2 for length in prompts)
+    pairs += len(batch) * (tokens * sum(prompts) / len(prompts) + tokens**2 / 2)
+    once = 2 * matrix_parameters(trainer.model) * inside + 4 * config.hidden_size * config.num_hidden_layers * pairs
+    signal = 1 - trainer._metrics["train"]["frac_reward_zero_std"][-1]
+    return (1 + 3 * signal) * once / speed
+
+
+def tabulate(found: Measured, gaps: dict[str, float]) -> pd.DataFrame:
+    """One row a trainer and quantity, the median over steps with the smallest and largest, and the differences."""
+    rows = [(trainer, quantity, median(values), min(values), max(values), len(values))
+            for (trainer, quantity), values in found.items()]
+    rows += [("difference", name, value, value, value, 1) for name, value in gaps.items()]
+    return pd.DataFrame(rows, columns=["trainer", "quantity", "value", "least", "most", "n"])
 
 
 if __name__ == "__main__":
