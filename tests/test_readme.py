@@ -1,11 +1,11 @@
 """The README: its numbers are those of the tables, its links lead somewhere, its commands exist."""
 
 import re
-import subprocess
-import sys
 
 import pytest
+from typer.testing import CliRunner
 
+from bi.__main__ import app
 from workflow.readme import blocks, filled
 
 
@@ -26,7 +26,8 @@ def test_commands_and_their_options_exist(root):
     used = [line.split() for line in text.splitlines() if line.startswith(".venv/bin/bi ")]
     assert {words[1] for words in used} >= {"data", "sft", "rollouts", "influence", "grpo", "eval"}
     for name in {words[1] for words in used}:
-        told = subprocess.run([sys.executable, "-m", "bi", name, "--help"], capture_output=True, text=True, check=True)
+        told = CliRunner().invoke(app, [name, "--help"])
+        assert told.exit_code == 0, name
         options = {word for words in used if words[1] == name for word in words if word.startswith("--")}
         assert [option for option in options if option not in told.stdout] == []
     targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.M))
