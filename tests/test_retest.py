@@ -1,4 +1,4 @@
-"""More test problems: training stays as it was, both parts are told apart, and intervals are of what they say."""
+"""More test problems: training gives way to them alone, both parts are told apart, and intervals are of what they say."""
 
 import dataclasses
 from itertools import islice
@@ -59,10 +59,15 @@ def test_the_first_problems_are_those_of_the_main_tables_and_the_further_ones_ar
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", get_profile("cpu-retest").seeds)
-def test_training_sets_stay_as_they_were(seed):
+def test_of_the_training_problems_those_give_way_that_are_held_out_now_and_no_other(seed):
     few, more = CPU.task, get_profile("cpu-retest").task
-    for split, size in (("dev_id", CPU.influence.prompts), ("rl", few.rl_prompts), ("sft", few.sft_rows)):
-        assert build_problems(few, split, size, seed) == build_problems(more, split, size, seed)
+    held = {problem.key() for split in ("test_id", "test_ood", "dev_id", "dev_ood")
+            for problem in build_problems(more, split, more.test_problems, seed)}
+    for split, size in (("rl", few.rl_prompts), ("sft", few.sft_rows)):
+        before, after = ([problem.key() for problem in build_problems(task, split, size, seed)] for task in (few, more))
+        assert set(before) - set(after) == set(before) & held and not set(after) & held
+        kept = [key for key in before if key not in held]
+        assert after[: len(kept)] == kept and len(before) - len(kept) < size / 500
 
 
 def test_parts_and_their_difference():
