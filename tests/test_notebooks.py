@@ -169,7 +169,8 @@ def test_markdown_and_magic_lines_are_no_code(tmp_path):
 ])
 def test_a_changed_recipe_reruns_the_stages_that_read_it(change, stages):
     def read(profile):
-        return {name: recipe_values(stage.notebook(), profile, profile.models[0].name) for name, stage in STAGES.items()}
+        model = profile.models[0].name
+        return {name: recipe_values(stage.notebook(), profile, model) for name, stage in STAGES.items()}
 
     before, after = read(SMOKE), read(replace(SMOKE, **change))
     assert {name for name in before if before[name] != after[name]} == stages

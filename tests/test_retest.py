@@ -1,4 +1,4 @@
-"""More test problems: training gives way to them alone, both parts are told apart, and intervals are of what they say."""
+"""More test problems: training gives way to them alone, both parts are told apart, intervals are of what they say."""
 
 import dataclasses
 from itertools import islice
