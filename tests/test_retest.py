@@ -99,8 +99,9 @@ def test_missing_problems_are_an_error():
     held = counts({"id": 7, "ood": 7})
     with pytest.raises(ValueError, match="not the same seeds and problems"):
         retest_table(held[~((held["arm"] == "bridge") & (held["problem_id"] == "furtherid03"))], resamples=5)
-    with pytest.raises(ValueError, match="different numbers of seeds"):
-        retest_table(held[~((held["part"] == FURTHER) & (held["seed"] == 4))], resamples=5)
+    for column, value in (("seed", 4), ("arm", "bridge"), ("stage", "rl")):
+        with pytest.raises(ValueError, match="different arms, stages or seeds"):
+            retest_table(held[~((held["part"] == FURTHER) & (held[column] == value))], resamples=5)
 
 
 def test_counts_are_kept_by_part_and_judge():

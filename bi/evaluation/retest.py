@@ -48,10 +48,10 @@ def retest_table(counts: pd.DataFrame, *, resamples: int = 2000) -> pd.DataFrame
         shares = cells.assign(value=cells["correct"] / cells["n"])
         tables = {part: paired_tables(rows_of(shares, part=part), ("arm", "stage"), "test all of them again")
                   for part in (FIRST, FURTHER)}
-        shapes = {part: next(iter(found.values())).shape for part, found in tables.items()}
-        if len({seeds for seeds, _ in shapes.values()}) > 1:
-            raise ValueError(f"{split}: the two parts have different numbers of seeds; test all of them again")
-        seeds, numbers = shapes[FIRST][0], {part: problems for part, (_, problems) in shapes.items()}
+        anywhere = {part: next(iter(found.values())) for part, found in tables.items()}
+        if len({(frozenset(tables[part]), tuple(table.index)) for part, table in anywhere.items()}) > 1:
+            raise ValueError(f"{split}: the two parts have different arms, stages or seeds; test all of them again")
+        seeds, numbers = len(anywhere[FIRST]), {part: table.shape[1] for part, table in anywhere.items()}
         means = _means(tables, resamples, str(split))
         total = sum(numbers.values())
         for problems, found in {**means, ALL: _mixed(means, {part: numbers[part] / total for part in numbers}),
@@ -83,7 +83,7 @@ def _means(tables: Mapping[str, Mapping[tuple[str, ...], pd.DataFrame]], resampl
 
 def _mixed(means: Mapping[str, Means], weights: Mapping[str, float]) -> Means:
     return {key: sum((weights[part] * means[part][key] for part in weights), np.zeros(1))
-            for key in means[FIRST] if key in means[FURTHER]}
+            for key in means[FIRST]}
 
 
 def _rows(found: Means) -> Iterable[dict[str, object]]:
