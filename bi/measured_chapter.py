@@ -61,7 +61,7 @@ def step_facts(measured: pd.DataFrame | None) -> dict[str, Any]:
     value = last["value"].to_dict()
     texts = (_ranged(last.loc[("ratio", "step_at_equal_tokens")]), f"{100 * value['ours', 'floor_share']:.0f}",
              f"{value['ours', 'tokens']:.0f}", f"{value['ours', 'tokens_per_s']:,.0f}",
-             f"{value['difference', 'logprob_largest']:.0e}", f"{value['difference', 'advantages']:.0e}",
+             f"{value['difference', 'logprob_largest']:.1g}", f"{value['difference', 'advantages']:.1g}",
              f"{last.loc[('ratio', 'step'), 'n']:.0f}")
     return {f"step_{name}": text for name, text in zip(names, texts, strict=True)}
 
