@@ -380,7 +380,9 @@ CONTROLLED = (*ARMS, "subgoal")
 """The two arms and the strongest control, subgoals alone."""
 TREE_ARMS = (*CONTROLLED, "exploitation")
 """And subgoals with analysis, between the control and bridge: what each further behaviour costs and gains on trees."""
-FURTHER_ARMS = ("vanilla", "pp", "rc", "bridge", "subgoal")
+PAPER_ARMS = ("vanilla", "pp", "rc", "bridge")
+"""The paper's four arms, in the order of its main table."""
+FURTHER_ARMS = (*PAPER_ARMS, "subgoal")
 """The paper's four arms and the strongest control, with further seeds."""
 # DyVal arithmetic: each profile's recipes, but for the task and, at book size, the base that can read it.
 SMOKE_DYVAL = dataclasses.replace(
@@ -418,7 +420,7 @@ def _with_more_problems(profile: Profile, problems: int) -> Profile:
     task = dataclasses.replace(profile.task, test_problems=problems)
     seeds = (*profile.seeds, *_with_further_seeds(profile).seeds)
     return dataclasses.replace(profile, name=f"{profile.name}-retest", models=profile.models[:1], bases=(),
-                               sizes=SizesRecipe(), seeds=seeds, task=task)
+                               sizes=SizesRecipe(), seeds=seeds, task=task, arms=PAPER_ARMS)
 
 
 def _with_more_rows(profile: Profile) -> Profile:

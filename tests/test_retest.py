@@ -9,22 +9,23 @@ import pytest
 
 from bi.augmentation.arms import build_problems
 from bi.evaluation.claims import judge_claims
-from bi.evaluation.findings import HOLDS, IN_PART, OPEN
+from bi.evaluation.findings import HOLDS, IN_PART, OPEN, OPPOSITE
 from bi.evaluation.kept import packed_counts, unpacked_counts
 from bi.evaluation.retest import ALL, CELL, FIRST, FURTHER, MOVED, in_parts, retest_table
-from bi.recipes import CPU, PAPER, SMOKE, get_profile
+from bi.recipes import CPU, PAPER, PAPER_ARMS, SMOKE, get_profile
 from bi.seeds_chapter import retest_rows
 from workflow.stages import make_grid
 
 SPLITS, N = ("id", "ood"), 10
 SIZES = {FIRST: 12, FURTHER: 8}
+MAIN = {"vanilla": 5, "bridge": 7}
 
 
-def counts(further, ends=(5, 7)):
+def counts(further, ends=MAIN):
     """Rows of a retest: all start with 3 of 10 right; ``further`` is bridge's end on the further problems by split."""
     rows = []
     for part, problems in SIZES.items():
-        for arm, end in zip(("vanilla", "bridge"), ends, strict=True):
+        for arm, end in ends.items():
             for split in SPLITS:
                 last = further[split] if (part, arm) == (FURTHER, "bridge") else end
                 rows += [(judged, part, arm, seed, stage, split, f"{part}{split}{number:02}", N, right)
@@ -38,11 +39,12 @@ def test_problems_and_seeds_are_all_that_differs(first, problems):
     more = get_profile(f"{first.name}-retest")
     further = get_profile(f"{first.name}-seeds").seeds
     assert more.seeds == (*first.seeds, *further) and len(set(more.seeds)) == len(more.seeds)
+    assert more.arms == PAPER_ARMS and set(first.arms) < set(more.arms)
     assert more.task == dataclasses.replace(first.task, test_problems=problems)
-    same = {name: getattr(first, name) for name in ("name", "seeds", "bases", "sizes", "task")}
+    same = {name: getattr(first, name) for name in ("name", "seeds", "bases", "sizes", "task", "arms")}
     assert dataclasses.replace(more, **same) == first
     grid = make_grid(first.name, "retest")
-    assert (grid.home, grid.results, grid.arms) == (first.name, "retest", first.arms)
+    assert (grid.home, grid.results, grid.arms) == (first.name, "retest", PAPER_ARMS)
 
 
 def test_a_profile_that_tests_on_as_many_has_no_such_grid():
@@ -121,6 +123,21 @@ def test_the_claim_reads_the_further_problems_alone():
     found = judged({"id": 5, "ood": 8})
     assert found.verdict == IN_PART and "training size: +0.0 points" in found.seen
     assert judge_claims(lambda name: None)["retest"].verdict == OPEN
+
+
+def test_the_other_arms_are_judged_on_the_further_problems_too():
+    def judged(bridge, **others):
+        table = retest_table(counts({"id": bridge, "ood": 9}, MAIN | others), resamples=60)
+        found = judge_claims({"retest/accuracy": table}.get)
+        return found["retest_augmented"], found["retest_subgoals"]
+
+    augmented, subgoals = judged(8, pp=6, rc=5, subgoal=5)
+    assert (augmented.verdict, subgoals.verdict) == (HOLDS, HOLDS)
+    assert "pp, training size: +20.0 points" in augmented.seen and "rc, larger: +40.0 points" in augmented.seen
+    assert "gain: +30.0 points" in subgoals.seen and "after RL: +30.0 points" in subgoals.seen
+    assert judged(6, pp=6, rc=5, subgoal=7)[0].verdict == IN_PART
+    assert judged(6, pp=6, rc=5, subgoal=7)[1].verdict == OPPOSITE
+    assert [found.verdict for found in judged(8, pp=6)] == [OPEN, OPEN]
 
 
 def test_the_page_shows_levels_and_differences():

@@ -6,16 +6,16 @@ nothing was looked at while recipes, claims and pages were made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice, product
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from bi.evaluation.bases_findings import ARM, REFERENCE, both
+from bi.evaluation.bases_findings import ARM
 from bi.evaluation.crossed import Draws, crossed_draws, paired_tables, percentile_bounds
-from bi.evaluation.findings import SPLITS, Finding, combined
+from bi.evaluation.findings import SPLITS, STAGES, Finding, combined
 from bi.evaluation.through import interval_method
 from bi.evaluation.verdicts import estimate_of, rows_of
 from bi.recipes import get_profile
@@ -99,11 +99,29 @@ def _row(arm: str, stage: str, versus: str, drawn: np.ndarray) -> dict[str, obje
     return {"arm": arm, "stage": stage, "versus": versus, "value": float(drawn[0]), "low": low, "high": high}
 
 
-def on_further_problems(accuracy: pd.DataFrame) -> Finding | None:
-    """Whether bridge gains more than vanilla on the further problems, on both splits (``accuracy``: the table)."""
-    rows = rows_of(accuracy, judged="answer", problems=FURTHER, arm=ARM, versus=REFERENCE, stage="gain")
-    rows = rows.set_index("split")
-    if not set(SPLITS) <= set(rows.index):
-        return None
-    found = {split: estimate_of(rows.loc[split]) for split in SPLITS}
-    return Finding(both(found), combined(estimate.verdict() for estimate in found.values()))
+def over(*arms: str, stages: tuple[str, ...] = ("gain",), splits: tuple[str, ...] = tuple(SPLITS)
+         ) -> Callable[[pd.DataFrame], Finding | None]:
+    """Whether bridge lies above each of ``arms`` on the further problems, as a function of the table ``accuracy``."""
+
+    def look(accuracy: pd.DataFrame) -> Finding | None:
+        rows = rows_of(accuracy, judged="answer", problems=FURTHER, arm=ARM)
+        rows = rows.set_index(["versus", "stage", "split"])
+        wanted = list(product(arms, stages, splits))
+        if not set(wanted) <= set(rows.index):
+            return None
+        found = {key: estimate_of(rows.loc[key]) for key in wanted}
+        seen = (f"{_label(key, (arms, stages, splits))}: {estimate.points()}" for key, estimate in found.items())
+        return Finding("; ".join(seen), combined(estimate.verdict() for estimate in found.values()))
+
+    return look
+
+
+def _label(key: tuple[str, str, str], compared: tuple[tuple[str, ...], ...]) -> str:
+    """What tells one comparison from the others of its claim."""
+    words = (key[0], STAGES[key[1]], SPLITS[key[2]])
+    return ", ".join(word for word, values in zip(words, compared, strict=True) if len(values) > 1)
+
+
+over_vanilla = over("vanilla")
+over_augmentation = over("pp", "rc")
+over_subgoals = over("subgoal", stages=("gain", "rl"), splits=("id",))
