@@ -58,7 +58,7 @@ PAPER_SHAPES: Mapping[str, Shape] = {
     "meta-llama/Llama-3.2-1B-Instruct": Shape(2048, 8192, 16, 32, 8, 128_256),
 }
 GPU_SHAPES: Mapping[str, Shape] = {
-    "small": Shape(512, 1408, 8, 8, 2, 8192),
+    "gpu-base": Shape(512, 1536, 8, 8, 4, 1024),
     "large": Shape(768, 2304, 14, 12, 4, 8192),
 }
 

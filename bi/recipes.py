@@ -343,6 +343,7 @@ GPU = Profile(
         sft_rows=2000,
         rl_prompts=10_000,
         test_problems=500,
+        apart=True,
     ),
     sft=SFTRecipe(learning_rate=1e-4, epochs=3),
     grpo=GRPORecipe(learning_rate=1e-5, max_prompt_length=1024, max_completion_length=2048),

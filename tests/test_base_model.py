@@ -7,17 +7,23 @@ import json
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from bi.augmentation.arms import build_problems
-from bi.evaluation.base_card import MAX_BYTES, _overlap, corpus_facts, make_base
+from bi.commands.base import base
+from bi.evaluation.base_card import MAX_BYTES, _overlap, base_profile, corpus_facts, make_base
 from bi.evaluation.base_model import held_out_problems, measure_base
-from bi.recipes import CPU, CPU_DYVAL
+from bi.recipes import CPU, CPU_DYVAL, GPU
 from bi.streams import stream
 from bi.tasks.problem import in_corpus_half
-from bi.training.corpus import KINDS, CorpusRecipe, DyvalCorpusRecipe, wide_results
+from bi.training.corpus import KINDS, CorpusRecipe, DyvalCorpusRecipe, EnglishCorpusRecipe, wide_results
+from bi.training.policy import decode_completion, encode_completion, load_policy
 from bi.training.pretrain import (
     BASES,
+    GPU_BASES,
     BaseRecipe,
+    LargeBaseRecipe,
+    _Steps,
     batch,
     corpus,
     make_model,
@@ -25,13 +31,18 @@ from bi.training.pretrain import (
     pack,
     packed_loss,
     passes_format,
+    reading_processes,
     step_documents,
     train_base,
 )
 from bi.training.reward import score
+from bi.training.tiny import piece_tokenizer
 
 TINY = BaseRecipe(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=32, steps=8, rows=2, compiled=False)
 TASKS = pytest.mark.parametrize("kind", [CorpusRecipe, DyvalCorpusRecipe])
+ENGLISH = LargeBaseRecipe(
+    hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=32, steps=6, rows=2, width=768, context=1024, compiled=False,
+    corpus=EnglishCorpusRecipe(max_ops=(1, 3), pieces=400, sample=20))
 COUNTS = ("n_reflection", "n_analysis", "n_subgoal")
 
 
@@ -94,6 +105,57 @@ def test_corpus_and_splits_share_no_problem_for_any_seed(kind):
             assert not any(in_corpus_half(problem.key()) for problem in build_problems(task, split, 20, seed))
     held_out = held_out_problems(dataclasses.replace(TINY, corpus=kind()), 3, 20)
     assert held_out[0].task == profile.task.task and not any(in_corpus_half(problem.key()) for problem in held_out)
+
+
+def test_an_english_corpus_is_right_and_apart_from_the_splits_of_its_profile():
+    found = documents(EnglishCorpusRecipe(behaviors=0.5, max_ops=(1, 4)), 60)
+    assert {text.kind for text in found} == {"lookup", "solve", "dense"} and not any(text.silent for text in found)
+    assert all(score(text.completion, text.prompt, "english").strict for text in found)
+    assert all(in_corpus_half(text.key) for text in found) and any(text.behavior for text in found)
+    task = dataclasses.replace(GPU.task, train_ops=(1, 4), id_ops=(4, 4), ood_ops=(5, 5), test_problems=5)
+    held = build_problems(task, "test_id", 5, 0) + held_out_problems(ENGLISH, 4, 5)
+    assert GPU.task.apart and not any(in_corpus_half(problem.key()) for problem in held)
+    assert base_profile(ENGLISH.corpus) is GPU and base_profile(DyvalCorpusRecipe()) is CPU_DYVAL
+
+
+def test_pieces_give_every_text_back_and_are_the_same_again():
+    texts = list(ENGLISH.corpus.texts(0))
+    tokenizer = make_tokenizer(ENGLISH)
+    again = piece_tokenizer(texts, ENGLISH.corpus.pieces)
+    assert tokenizer.get_vocab() == again.get_vocab() and len(tokenizer) == ENGLISH.corpus.pieces
+    for text in (*texts[:4], "Schrödinger's  number,\nis 1207"):
+        ids = encode_completion(tokenizer, text)
+        assert ids[-1] == tokenizer.eos_token_id and decode_completion(tokenizer, ids) == text
+        assert ids == encode_completion(again, text)
+    digits = {ids for word, ids in tokenizer.get_vocab().items() if set(word) & set("0123456789")}
+    assert len(digits) == 10
+
+
+def test_rows_of_pieces_are_filled_by_their_tokens_in_any_process():
+    packed = batch(ENGLISH, make_tokenizer(ENGLISH), 2)
+    assert packed.count == sum(map(len, step_documents(ENGLISH, 2))) and packed.ids.shape == (2, 768)
+    assert (packed.documents > 0).float().mean() > 0.5
+    read = DataLoader(_Steps(ENGLISH, make_tokenizer(ENGLISH)), batch_size=None, sampler=range(2, 4), num_workers=1)
+    assert torch.equal(next(iter(read)).ids, packed.ids)
+
+
+def test_the_corpus_is_the_same_from_several_processes(monkeypatch):
+    alone = list(corpus(ENGLISH))
+    monkeypatch.setattr("bi.training.pretrain.default_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr("bi.training.pretrain.usable_cores", lambda: 3)
+    assert reading_processes(torch.device("cuda")) == 2 and reading_processes(torch.device("cpu")) == 1
+    assert list(corpus(ENGLISH)) == alone
+
+
+def test_fused_attention_gives_the_loss_of_the_written_one():
+    tokenizer = make_tokenizer(ENGLISH)
+    packed = batch(ENGLISH, tokenizer, 0)
+    losses = {}
+    for recipe in (ENGLISH, BaseRecipe(**{field.name: getattr(ENGLISH, field.name)
+                                          for field in dataclasses.fields(ENGLISH)})):
+        model = make_model(recipe, tokenizer)
+        losses[model.config._attn_implementation] = packed_loss(model.model, model.lm_head, packed).item()
+    assert losses["sdpa"] == pytest.approx(losses["eager"], rel=1e-3)
 
 
 def test_corpus_facts_count_what_a_second_pass_finds():
@@ -162,8 +224,9 @@ def test_loss_of_packed_rows_is_that_of_the_plain_model():
     assert found == pytest.approx(plain, rel=2e-2)
 
 
-def test_interrupted_training_continues_with_the_same_bits(tmp_path, monkeypatch):
-    whole, history = train_base(TINY, tmp_path / "whole")
+@pytest.mark.parametrize("recipe", [TINY, ENGLISH], ids=["compact", "english"])
+def test_interrupted_training_continues_with_the_same_bits(tmp_path, monkeypatch, recipe):
+    whole, history = train_base(recipe, tmp_path / "whole")
 
     class Killed(Exception):
         pass
@@ -175,8 +238,8 @@ def test_interrupted_training_continues_with_the_same_bits(tmp_path, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr("bi.training.pretrain.Progress.update", stop)
         with pytest.raises(Killed):
-            train_base(TINY, tmp_path / "cut", save_every=2)
-    resumed, again = train_base(TINY, tmp_path / "cut", save_every=2)
+            train_base(recipe, tmp_path / "cut", save_every=2)
+    resumed, again = train_base(recipe, tmp_path / "cut", save_every=2)
     assert history[["loss", "tokens", "documents"]].equals(again[["loss", "tokens", "documents"]])
     for name, weight in whole.model.state_dict().items():
         assert torch.equal(weight, resumed.model.state_dict()[name]), name
@@ -197,6 +260,27 @@ def test_measure_counts_lines_and_first_errors(tmp_path):
     whole = anatomy[anatomy["operations"] == 0].groupby("n_ops")["share"].sum()
     strict = accuracy[accuracy["metric"] == "strict"].set_index("n_ops")["value"]
     assert (whole + strict).tolist() == pytest.approx([1.0, 1.0])
+
+
+def test_a_base_for_a_gpu_is_refused_without_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("BI_DEVICE", "cpu")
+    with pytest.raises(ValueError, match="gpu-base needs a GPU, and none is here"):
+        base(tmp_path / "base", "gpu-base")
+    assert not set(GPU_BASES) & set(BASES)
+
+
+@pytest.mark.slow
+def test_an_english_base_is_written_with_its_card(tmp_path, monkeypatch):
+    few = dataclasses.replace(GPU.task, sft_rows=10, rl_prompts=10, test_problems=5)
+    monkeypatch.setattr("bi.evaluation.base_card.GPU", dataclasses.replace(GPU, task=few))
+    monkeypatch.setattr(EnglishCorpusRecipe, "longest", 40)
+    monkeypatch.setattr(EnglishCorpusRecipe, "sizes", (1, 2))
+    make_base(dataclasses.replace(ENGLISH, name="gpu-base", steps=2), tmp_path / "base")
+    card = (tmp_path / "base" / "README.md").read_text()
+    assert "problems in English" in card and "make base BASE=gpu-base" in card and "circles" not in card
+    assert "Byte-level pieces" in card and "profile `gpu`" in card and "nan" not in card
+    policy = load_policy(tmp_path / "base")
+    assert decode_completion(policy.tokenizer, encode_completion(policy.tokenizer, "so 12 < 3")) == "so 12 < 3"
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from bi.memory import (
 )
 from bi.recipes import get_profile
 from bi.training.policy import CHECKPOINTING_PARAMETERS
+from bi.training.pretrain import GPU_BASES
 from bi.training.sampler import GPU_ROWS
 
 SMALL = Shape(64, 96, 3, 4, 2, 100)
@@ -57,6 +58,10 @@ def test_the_profiles_shapes_are_of_the_models_that_they_name() -> None:
     assert set(PAPER_SHAPES) == {model.name for model in get_profile("paper").models}
     sizes = [shape.parameters for shape in GPU_SHAPES.values()]
     assert 25e6 <= sizes[0] < sizes[1] <= 110e6, "profile gpu is for 25 to 100 M parameters"
+    name, recipe = get_profile("gpu").models[0].name, GPU_BASES["gpu-base"]
+    assert name == f"models/{recipe.name}"
+    assert GPU_SHAPES[recipe.name] == Shape(recipe.hidden, recipe.feed_forward, recipe.layers, recipe.heads,
+                                            recipe.kv_heads, recipe.corpus.pieces)
 
 
 def test_two_moments_of_a_step_are_made_of_their_parts() -> None:

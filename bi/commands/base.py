@@ -1,4 +1,4 @@
-"""``bi base``: remake the book-size base model."""
+"""``bi base``: remake a base model of the book."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def base(
     out: Annotated[Path, typer.Option(help="Folder of the base model; replaced when the new one is complete.")],
     name: Annotated[
         str, typer.Option(metavar="NAME",
-                          help="Which base: tiny-base, plain-base, wide-base, small-base or dyval-base.")
+                          help="Which base: tiny-base, plain-base, wide-base, small-base, dyval-base or gpu-base.")
     ] = "tiny-base",
     seed: Annotated[int, typer.Option(help="Seed of the corpus and of the initialisation.")] = 0,
     behaviors: Annotated[float | None, typer.Option(
@@ -24,8 +24,8 @@ def base(
 ) -> None:
     """Train a base model of the book from scratch, measure it, and write it with its card.
 
-    A quarter of an hour to half an hour on a core that multiplies bfloat16, an hour on one that does not. An
-    interrupted run continues from OUT.partial.
+    A quarter of an hour to half an hour on a core that multiplies bfloat16, an hour on one that does not; gpu-base is
+    larger, reads English and needs a GPU. An interrupted run continues from OUT.partial.
 
     \b
     bi base --out models/tiny-base
@@ -33,11 +33,15 @@ def base(
     """
     prepare_torch()
     from bi.evaluation.base_card import make_base
-    from bi.training.pretrain import BASES
+    from bi.training.policy import default_device
+    from bi.training.pretrain import BASES, GPU_BASES
 
-    if name not in BASES:
-        raise ValueError(f"unknown base model {name!r}; choose one of {', '.join(BASES)}")
-    recipe = replace(BASES[name], seed=seed)
+    known = BASES | GPU_BASES
+    if name not in known:
+        raise ValueError(f"unknown base model {name!r}; choose one of {', '.join(known)}")
+    if name in GPU_BASES and default_device().type == "cpu":
+        raise ValueError(f"{name} needs a GPU, and none is here; models/tiny-base is the base of book size")
+    recipe = replace(known[name], seed=seed)
     if behaviors is not None:
         recipe = replace(recipe, corpus=replace(recipe.corpus, behaviors=behaviors))
     make_base(recipe, out)

@@ -17,9 +17,9 @@ from bi.evaluation.anatomy import KINDS as KINDS_OF_ERRORS
 from bi.evaluation.base_model import PROBLEMS, SIZE, measure_base
 from bi.files import atomic_folder
 from bi.provenance import provenance, write_table
-from bi.recipes import CPU, CPU_DYVAL, Profile, TaskRecipe, digest
+from bi.recipes import CPU, CPU_DYVAL, GPU, Profile, TaskRecipe, digest
 from bi.tasks.problem import in_corpus_half
-from bi.training.corpus import KINDS
+from bi.training.corpus import KINDS, CompactMixture, Mixture
 from bi.training.policy import Policy, default_device, load_policy
 from bi.training.pretrain import BaseRecipe, corpus, passes_format, train_base
 
@@ -42,9 +42,9 @@ def make_base(recipe: BaseRecipe, out: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
 
 
-def task_profile(task: str) -> Profile:
-    """The profile whose splits a base of ``task`` serves."""
-    return CPU if task == "igsm" else CPU_DYVAL
+def base_profile(mixture: Mixture) -> Profile:
+    """The profile whose splits a base with this corpus serves."""
+    return {"compact": CPU, "dyval_compact": CPU_DYVAL, "english": GPU}[mixture.wording]
 
 
 def corpus_facts(recipe: BaseRecipe, task: TaskRecipe, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -83,7 +83,7 @@ def _overlap(seen: set[str], task: TaskRecipe, seed: int) -> pd.DataFrame:
 
 def _write_card(folder: Path, policy: Policy, recipe: BaseRecipe, history: pd.DataFrame) -> None:
     accuracy, anatomy = measure_base(policy, recipe)
-    contents, overlap = corpus_facts(recipe, task_profile(recipe.corpus.task).task)
+    contents, overlap = corpus_facts(recipe, base_profile(recipe.corpus).task)
     facts = provenance(
         profile="base", seeds=[recipe.seed], recipe_digest=digest(recipe), wall_s=float(history["seconds"].iloc[-1]),
         passes=str(passes_format(default_device())).removeprefix("torch."),
@@ -107,31 +107,28 @@ def card_text(
     """
     last, mixture = history.iloc[-1], recipe.corpus
     minutes = last["seconds"] / 60
-    kept_hard = ", so that such arithmetic is hard but possible" if mixture.wide_results < 1 else ""
+    profile = base_profile(mixture).name
     again = "make base" + ("" if recipe.name == "tiny-base" else f" BASE={recipe.name}")
     paragraphs = [
         f"""A Llama of {parameters:,} parameters ({recipe.layers} layers, hidden size {recipe.hidden},
         {recipe.heads} heads, {recipe.kv_heads} key-value heads, context {recipe.context}), trained from scratch to
-        solve small {TASK_NAMES[mixture.task]} problems in the compact wording of this project. The book starts from it
+        solve small {TASK_NAMES[mixture.task]} problems in {_wording(mixture)}. The profile `{profile}` starts from it
         as the paper starts from Qwen and Llama. `{again}` remakes it.""",
-        f"""**Tokenizer.** One token a word of the compact wording: {mixture.modulus} values, three words for each of
-        {mixture.names} names (head of a definition, mention, solved value), and the signs.""",
-        """**Initialisation.** Transformers' defaults, then output projections scaled by 0.1 and embeddings drawn from
-        N(0, 0.1); the tokens of the values start on circles of five frequencies, and the three tokens of one name
-        share a random component.""",
+        f"**Tokenizer.** {_tokenizer(mixture)}",
+        f"""**Initialisation.** Transformers' defaults, then output projections scaled by 0.1 and embeddings drawn from
+        N(0, 0.1){_hints(mixture)}.""",
         f"""**Corpus.** {int(last["documents"]):,} generated documents, each seen once, of four kinds (shares of
         documents at the start and at the end of training): {_kinds(recipe)}. {mixture.growth()} Chains are plain
-        but for {_behaviors(tables["corpus"])}. Of the results of two or more operations carried out in one step,
-        {mixture.wide_results:.0%} carry loss{kept_hard}. `corpus.csv` counts what the corpus holds.""",
+        but for {_behaviors(tables["corpus"])}. {_silence(mixture)}`corpus.csv` counts what the corpus holds.""",
         f"""**Apart from the splits.** All problems but the arithmetic drills have their canonical key (names, order
         and redundant premises ignored) in one half of all keys, and the splits of the book in the other. Counted for
-        the {task_profile(mixture.task).name} profile, seed 0, these stand in the corpus:
+        the {profile} profile, seed 0, these stand in the corpus:
         {_shares(tables["overlap"])}.""",
         f"""**Training.** {int(last["tokens"]):,} tokens (padding not counted), loss on completions only,
         {recipe.steps:,} batches of {recipe.rows} x {recipe.width} packed tokens, Muon ({recipe.muon_lr:g}) for the
         matrices of the blocks and AdamW ({recipe.adam_lr:g}) for the rest, passes in {facts["passes"]};
         {minutes:.0f} minutes ({last["tokens"] / last["seconds"]:,.0f} tokens/s) on
-        {facts["hardware"].get("cpu", "a CPU")}, one thread, other work beside it or not. Loss curve: `loss.csv`.""",
+        {_machine(facts["hardware"])}, other work beside it or not. Loss curve: `loss.csv`.""",
         f"""**Measured** on {PROBLEMS} held-out problems for each number of {mixture.size}, greedy decoding, in per
         cent; intervals and counts in `accuracy.csv`. `accuracy` is the final answer, `strict` asks for every line to be
         right; the others count lines whose predecessors are right: operands solved before use (order), the right
@@ -146,6 +143,37 @@ def card_text(
         "Kind of the first error, in per cent of the completions that have one (intervals in `anatomy.csv`):", "",
         _anatomy(tables["anatomy"], mixture.size), "",
     ])
+
+
+def _wording(mixture: Mixture) -> str:
+    return "English" if mixture.wording == "english" else "the compact wording of this project"
+
+
+def _tokenizer(mixture: Mixture) -> str:
+    if isinstance(mixture, CompactMixture):
+        return (f"One token a word of the compact wording: {mixture.modulus} values, three words for each of "
+                f"{mixture.names} names (head of a definition, mention, solved value), and the signs.")
+    return "Byte-level pieces, trained on documents of the corpus; every digit is a piece of its own."
+
+
+def _hints(mixture: Mixture) -> str:
+    if isinstance(mixture, CompactMixture):
+        return ("; the tokens of the values start on circles of five frequencies, and the three tokens of one name "
+                "share a random component")
+    return ""
+
+
+def _silence(mixture: Mixture) -> str:
+    if not isinstance(mixture, CompactMixture):
+        return ""
+    kept_hard = ", so that such arithmetic is hard but possible" if mixture.wide_results < 1 else ""
+    return (f"Of the results of two or more operations carried out in one step, {mixture.wide_results:.0%} carry "
+            f"loss{kept_hard}. ")
+
+
+def _machine(hardware: dict) -> str:
+    gpus = hardware.get("gpus")
+    return ", ".join(gpus) if gpus else f"{hardware.get('cpu', 'a CPU')}, one thread"
 
 
 def _kinds(recipe: BaseRecipe) -> str:

@@ -47,7 +47,7 @@ def measure_base(
     errors = []
     for size in sizes or recipe.corpus.sizes:
         batch = held_out_problems(recipe, size, problems)
-        texts = _greedy(policy, batch, voice)
+        texts = _greedy(policy, batch, voice, recipe.corpus.longest)
         hits: Counter[str] = Counter()
         chances: Counter[str] = Counter()
         for text, problem in zip(texts, batch, strict=True):
@@ -67,14 +67,14 @@ def _verdicts(texts: Sequence[str], problems: Sequence[Problem], voice: Wording)
     ])
 
 
-def _greedy(policy: Policy, problems: Sequence[Problem], voice: Wording) -> list[str]:
+def _greedy(policy: Policy, problems: Sequence[Problem], voice: Wording, longest: int) -> list[str]:
     tokenizer = policy.tokenizer
     prompts = [tokenizer.encode(voice.prompt(problem), add_special_tokens=False) for problem in problems]
     found = sample(
         policy.model,
         prompts,
         1,
-        max_new_tokens=200,
+        max_new_tokens=longest,
         temperature=0.0,
         eos_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,

@@ -1,8 +1,8 @@
-"""What the book-size base models are trained on: worked problems in the plain style, easy ones first.
+"""What base models are trained on: worked problems in the plain style, easy ones first.
 
-Documents are pairs (prompt, completion) of the compact wording. Each kind drills one thing that a solution needs:
+Documents are pairs (prompt, completion) of one wording. Each kind drills one thing that a solution needs:
 
-- ``arithmetic``: one operation on stated numbers, sometimes two;
+- ``arithmetic``: one operation on stated numbers, sometimes two (compact wordings alone);
 - ``lookup``: constants, copies and single operations, two at most (in DyVal trees of two levels);
 - ``solve``: problems of several operations, most of them with redundant premises;
 - ``dense``: the same, but every quantity of the problem is computed, which practises lines rather than planning.
@@ -43,19 +43,13 @@ class Mixture:
     """What the corpora of all tasks have in common. ``shares`` are document shares of :data:`KINDS` at the start and at
     the end of training.
 
-    The size of the problems rises linearly over the first ``ramp`` of training. ``wide`` is the share of arithmetic
-    drills with two operations in one step. ``wide_results`` is the share of results of two or more operations in one
-    step that carry loss: the fewer, the harder such arithmetic stays. ``behaviors`` is the share of ``solve`` documents
-    with an injected behaviour, one of the three in each, at ``rates``. ``names`` and ``modulus`` bound the vocabulary,
-    ``redundant`` the premises that an answer does not need.
+    The size of the problems rises linearly over the first ``ramp`` of training. ``behaviors`` is the share of ``solve``
+    documents with an injected behaviour, one of the three in each, at ``rates``. ``redundant`` bounds the premises that
+    an answer does not need.
     """
 
-    names: int = 24
-    modulus: int = 23
     shares: tuple[tuple[float, ...], tuple[float, ...]] = ((0.35, 0.35, 0.1, 0.2), (0.1, 0.05, 0.65, 0.2))
     ramp: float = 0.5
-    wide: float = 0.05
-    wide_results: float = 0.1
     redundant: tuple[int, int] = (0, 4)
     behaviors: float = 0.06
     rates: BehaviorRates = BehaviorRates(reflection=0.3)
@@ -66,12 +60,8 @@ class Mixture:
     """What the size of a problem counts: ``operations`` or ``levels``."""
     sizes: ClassVar[tuple[int, ...]]
     """Sizes on which a base is measured."""
-    single: ClassVar[tuple[str, ...]] = ("+", "-", "*")
-    """Operations of the arithmetic drills."""
-
-    def words(self) -> list[str]:
-        """The vocabulary."""
-        return vocabulary(self.names, self.modulus)
+    longest: ClassVar[int] = 200
+    """Most tokens of an answer where a base is measured."""
 
     def config(self, kind: str, progress: float, rng: random.Random) -> Any:
         """The generator's config for a document of ``kind`` at ``progress``."""
@@ -85,13 +75,58 @@ class Mixture:
         """How the sizes grow, for the card."""
         raise NotImplementedError
 
+    def drill(self, rng: random.Random) -> Problem:
+        """A problem of the kind ``arithmetic``."""
+        raise NotImplementedError
+
+    def silent(self, completion: str, rng: random.Random) -> tuple[int, ...]:
+        """Places of the words of ``completion`` that carry no loss."""
+        return ()
+
     def ramped(self, low: int, high: int, progress: float) -> int:
         """The largest size at ``progress``: from ``low`` to ``high`` along the ramp."""
         return round(low + (high - low) * min(1.0, progress / self.ramp))
 
 
 @dataclass(frozen=True)
-class CorpusRecipe(Mixture):
+class CompactMixture(Mixture):
+    """Corpora of the compact wordings, one token a word; ``names`` and ``modulus`` bound the vocabulary.
+
+    ``wide`` is the share of arithmetic drills with two operations in one step. ``wide_results`` is the share of results
+    of two or more operations in one step that carry loss: the fewer, the harder such arithmetic stays.
+    """
+
+    names: int = 24
+    modulus: int = 23
+    wide: float = 0.05
+    wide_results: float = 0.1
+
+    single: ClassVar[tuple[str, ...]] = ("+", "-", "*")
+    """Operations of the arithmetic drills."""
+
+    def words(self) -> list[str]:
+        """The vocabulary."""
+        return vocabulary(self.names, self.modulus)
+
+    def drill(self, rng: random.Random) -> Problem:
+        """One stated formula on numbers: one operation, sometimes two; one that has no value is drawn again."""
+        wide = rng.random() < self.wide
+        while True:
+            numbers = [Num(rng.randrange(self.modulus)) for _ in range(3 if wide else 2)]
+            formula = _wide(numbers, rng) if wide else _single(rng.choice(self.single), numbers)
+            name = str(rng.randrange(self.names))
+            try:
+                return build_problem(self.task, {name: formula}, [name], name, self.modulus)
+            except ValueError:  # a division by zero, or the root of a number that has none
+                continue
+
+    def silent(self, completion: str, rng: random.Random) -> tuple[int, ...]:
+        """Results of wide steps, all but the share that carries loss."""
+        return tuple(place for place in wide_results(completion) if rng.random() >= self.wide_results)
+
+
+@dataclass(frozen=True)
+class CorpusRecipe(CompactMixture):
     """iGSM. ``max_ops``: most operations of a problem at the start, and from the end of the ramp on; ``operands`` and
     ``reuse`` are options of :class:`bi.tasks.igsm.IGSMConfig`."""
 
@@ -114,8 +149,7 @@ class CorpusRecipe(Mixture):
 
     def growth(self) -> str:
         """In operations."""
-        return (f"Problems have up to {self.max_ops[0]} operations at the start and up to {self.max_ops[1]} from "
-                f"{self.ramp:.0%} of training on.")
+        return _operations(self.max_ops, self.ramp)
 
     def _config(self, least: int, most: int) -> IGSMConfig:
         return IGSMConfig(
@@ -132,7 +166,46 @@ class CorpusRecipe(Mixture):
 
 
 @dataclass(frozen=True)
-class DyvalCorpusRecipe(Mixture):
+class EnglishCorpusRecipe(Mixture):
+    """iGSM in English, on whole numbers, with the released settings of its generator and no arithmetic drills.
+
+    ``max_ops``: as in :class:`CorpusRecipe`. ``pieces``: size of the vocabulary of its tokenizer, which is trained on
+    ``sample`` documents of the corpus (:func:`bi.training.pretrain.make_tokenizer`).
+    """
+
+    shares: tuple[tuple[float, ...], tuple[float, ...]] = ((0.0, 0.5, 0.3, 0.2), (0.0, 0.05, 0.75, 0.2))
+    redundant: tuple[int, int] = (0, 5)
+    max_ops: tuple[int, int] = (2, 12)
+    pieces: int = 1024
+    sample: int = 2000
+
+    task = "igsm"
+    wording = "english"
+    size = "operations"
+    sizes = (1, 2, 4, 8, 12, 15)
+    longest = 1024
+
+    def config(self, kind: str, progress: float, rng: random.Random) -> IGSMConfig:
+        """Look-up documents have two operations at most."""
+        return IGSMConfig(1, 2 if kind == "lookup" else self.ramped(*self.max_ops, progress), redundant=self.redundant)
+
+    def test_config(self, size: int) -> IGSMConfig:
+        """``size`` operations."""
+        return IGSMConfig(size, size, redundant=self.redundant)
+
+    def growth(self) -> str:
+        """In operations."""
+        return _operations(self.max_ops, self.ramp)
+
+    def texts(self, seed: int) -> Iterator[str]:
+        """What the tokenizer is trained on: prompts and completions as at the end of training."""
+        for place in range(self.sample):
+            text = document(self, 1.0, stream(seed, "tokenizer", place))
+            yield from (text.prompt, text.completion)
+
+
+@dataclass(frozen=True)
+class DyvalCorpusRecipe(CompactMixture):
     """DyVal arithmetic. ``trees``: children of an operation and most levels, one pair drawn for each document, equally
     often; ``extra_links``: further operands of sums and products, in trees of three levels and more."""
 
@@ -198,7 +271,7 @@ def document(recipe: Mixture, progress: float, rng: random.Random) -> Document:
     shares = [a + (b - a) * progress for a, b in zip(start, end, strict=True)]
     kind = rng.choices(KINDS, shares)[0]
     if kind == "arithmetic":
-        problem = _arithmetic_problem(recipe, rng)
+        problem = recipe.drill(rng)
     else:
         problem = _problem(recipe, recipe.config(kind, progress, rng), rng)
     trace, behavior = _dense_trace(problem, rng) if kind == "dense" else plain_trace(problem, rng), None
@@ -207,8 +280,7 @@ def document(recipe: Mixture, progress: float, rng: random.Random) -> Document:
         trace = inject(trace, problem, arm_rates(behavior, recipe.rates), rng)
     wording = get_wording(recipe.wording)
     completion = wording.completion(trace, problem)
-    silent = tuple(place for place in wide_results(completion) if rng.random() >= recipe.wide_results)
-    return Document(kind, wording.prompt(problem), completion, problem.key(), behavior, silent)
+    return Document(kind, wording.prompt(problem), completion, problem.key(), behavior, recipe.silent(completion, rng))
 
 
 def wide_results(completion: str) -> Iterator[int]:
@@ -241,17 +313,9 @@ def _problem(recipe: Mixture, config: Any, rng: random.Random) -> Problem:
             return problem
 
 
-def _arithmetic_problem(recipe: Mixture, rng: random.Random) -> Problem:
-    """One stated formula on numbers: one operation, sometimes two; one that has no value is drawn again."""
-    wide = rng.random() < recipe.wide
-    while True:
-        numbers = [Num(rng.randrange(recipe.modulus)) for _ in range(3 if wide else 2)]
-        formula = _wide(numbers, rng) if wide else _single(rng.choice(recipe.single), numbers)
-        name = str(rng.randrange(recipe.names))
-        try:
-            return build_problem(recipe.task, {name: formula}, [name], name, recipe.modulus)
-        except ValueError:  # a division by zero, or the root of a number that has none
-            continue
+def _operations(most: tuple[int, int], ramp: float) -> str:
+    return (f"Problems have up to {most[0]} operations at the start and up to {most[1]} from {ramp:.0%} of training "
+            "on.")
 
 
 def _single(symbol: str, numbers: list[Num]) -> Op:

@@ -1,31 +1,46 @@
-"""The book-size base models: small Llamas trained from scratch on worked problems.
+"""Base models: Llamas trained from scratch on worked problems.
 
 ``bi base --out models/tiny-base`` (``make base``) remakes it, by way of :mod:`bi.evaluation.base_model`, which
-measures it too. One process, one thread; training writes a checkpoint every few minutes and resumes from it.
+measures it too. On a CPU one process and one thread; on a GPU other processes write the documents. Training writes a
+checkpoint every few minutes and resumes from it.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from bi.files import atomic_write, require_space
+from bi.processes import workers
 from bi.progress import Progress
+from bi.provenance import usable_cores
 from bi.recipes import digest
 from bi.streams import stream_seed
-from bi.training.corpus import CorpusRecipe, Document, DyvalCorpusRecipe, Mixture, corpus_stream, document
+from bi.training.corpus import (
+    CompactMixture,
+    CorpusRecipe,
+    Document,
+    DyvalCorpusRecipe,
+    EnglishCorpusRecipe,
+    Mixture,
+    corpus_stream,
+    document,
+)
 from bi.training.muon import Float32Muon
 from bi.training.policy import Policy, default_device, encode_completion, encode_prompt
-from bi.training.tiny import word_tokenizer
+from bi.training.tiny import piece_tokenizer, word_tokenizer
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,16 @@ class BaseRecipe:
     compiled: bool = True
     corpus: Mixture = field(default_factory=CorpusRecipe)
 
+    attention: ClassVar[str] = "eager"
+    """Transformers' name of how attention is computed."""
+
+
+@dataclass(frozen=True)
+class LargeBaseRecipe(BaseRecipe):
+    """Rows too long for attention that writes its whole matrix down."""
+
+    attention = "sdpa"
+
 
 BASES = {
     "tiny-base": BaseRecipe(),
@@ -70,13 +95,26 @@ BASES = {
 ``wide-base`` reads the texts of ``tiny-base`` and learns the results of all lines with several operations;
 ``small-base`` is larger and reads half as many tokens, for about the same time; ``dyval-base`` reads DyVal arithmetic
 in place of iGSM."""
+GPU_BASES = {
+    "gpu-base": LargeBaseRecipe(
+        name="gpu-base", hidden=512, layers=8, heads=8, kv_heads=4, feed_forward=1536, context=4096, steps=8000,
+        rows=32, width=2048, corpus=EnglishCorpusRecipe()),
+}
+"""Bases that need a GPU, which are not in the repository: profiles start from them once they have been trained."""
 
 
 def make_tokenizer(recipe: BaseRecipe) -> PreTrainedTokenizerFast:
-    """One token per word of the compact wording, split on white space."""
-    tokenizer = word_tokenizer(recipe.corpus.words())
+    """One token per word of a compact wording, split on white space; of another wording, pieces of words and digits."""
+    mixture = recipe.corpus
+    tokenizer = (word_tokenizer(mixture.words()) if isinstance(mixture, CompactMixture)
+                 else _trained_pieces(mixture, recipe.seed))
     tokenizer.model_max_length = recipe.context
     return tokenizer
+
+
+@cache
+def _trained_pieces(mixture: EnglishCorpusRecipe, seed: int) -> PreTrainedTokenizerFast:
+    return piece_tokenizer(mixture.texts(seed), mixture.pieces)
 
 
 def make_model(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -95,14 +133,16 @@ def make_model(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast) -> LlamaF
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        attn_implementation="eager",
+        attn_implementation=recipe.attention,
     )
     model = LlamaForCausalLM(config)
     with torch.no_grad():
         for block in model.model.layers:
             block.self_attn.o_proj.weight.mul_(0.1)
             block.mlp.down_proj.weight.mul_(0.1)
-        _structure_embeddings(model.model.embed_tokens.weight, recipe, tokenizer)
+        model.model.embed_tokens.weight.normal_(0.0, 0.1)
+        if isinstance(recipe.corpus, CompactMixture):
+            _structure_embeddings(model.model.embed_tokens.weight, recipe.corpus, tokenizer)
         model.lm_head.weight.mul_(0.5)
     return model
 
@@ -112,19 +152,18 @@ def parameter_count(recipe: BaseRecipe) -> int:
     return make_model(recipe, make_tokenizer(recipe)).num_parameters()
 
 
-def _structure_embeddings(weight: Tensor, recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast) -> None:
-    """N(0, 0.1) with two hints: values start on circles, and the three words of one name share a component."""
-    weight.normal_(0.0, 0.1)
-    size, modulus = weight.shape[1], recipe.corpus.modulus
+def _structure_embeddings(weight: Tensor, mixture: CompactMixture, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Two hints: values start on circles, and the three words of one name share a component."""
+    size, modulus = weight.shape[1], mixture.modulus
     values = torch.arange(modulus)
     for index, frequency in enumerate((1, 2, 3, 5, 7)):
         angle = 2 * math.pi * frequency * values / modulus
         rows = tokenizer.convert_tokens_to_ids([str(value) for value in range(modulus)])
         weight[rows, 2 * index] = 0.3 * torch.cos(angle)
         weight[rows, 2 * index + 1] = 0.3 * torch.sin(angle)
-    shared = torch.randn(recipe.corpus.names, size) * 0.15
+    shared = torch.randn(mixture.names, size) * 0.15
     for kind in "DNV":
-        rows = tokenizer.convert_tokens_to_ids([f"{kind}{name}" for name in range(recipe.corpus.names)])
+        rows = tokenizer.convert_tokens_to_ids([f"{kind}{name}" for name in range(mixture.names)])
         weight[rows] += shared
 
 
@@ -151,14 +190,15 @@ class Batch:
 def step_documents(recipe: BaseRecipe, step: int) -> list[list[Document]]:
     """The documents of one step by row, a function of the recipe and the step alone.
 
-    Documents are drawn until one fits into no row; that one is dropped. A document takes a token a word and an eos.
+    Documents are drawn until one fits into no row; that one is dropped.
     """
+    tokens = document_length(recipe)
     rng = corpus_stream(recipe.seed, step)
     rows: list[list[Document]] = [[] for _ in range(recipe.rows)]
     room = [recipe.width] * recipe.rows
     while True:
         text = document(recipe.corpus, step / recipe.steps, rng)
-        size = len(text.prompt.split()) + len(text.completion.split()) + 1
+        size = tokens(text)
         place = next((index for index, left in enumerate(room) if left >= size), None)
         if place is None:
             return rows
@@ -166,11 +206,25 @@ def step_documents(recipe: BaseRecipe, step: int) -> list[list[Document]]:
         room[place] -= size
 
 
+def document_length(recipe: BaseRecipe) -> Callable[[Document], int]:
+    """Tokens of a document with its eos: in a compact wording words, which need no tokenizer to be counted."""
+    if isinstance(recipe.corpus, CompactMixture):
+        return lambda text: len(text.prompt.split()) + len(text.completion.split()) + 1
+    tokenizer = make_tokenizer(recipe)
+    return lambda text: len(encode_prompt(tokenizer, text.prompt)) + len(encode_completion(tokenizer, text.completion))
+
+
 def corpus(recipe: BaseRecipe) -> Iterator[Document]:
     """Every document that training on ``recipe`` reads, in order."""
-    for step in range(recipe.steps):
-        for row in step_documents(recipe, step):
-            yield from row
+    with workers(reading_processes(default_device())) as spread:
+        for rows in spread(partial(step_documents, recipe), range(recipe.steps)):
+            for row in rows:
+                yield from row
+
+
+def reading_processes(device: torch.device) -> int:
+    """Processes that make the documents of a training on ``device``: this one on a CPU, for a GPU all cores but one."""
+    return 1 if device.type == "cpu" else max(1, usable_cores() - 1)
 
 
 def batch(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast, step: int) -> Batch:
@@ -324,9 +378,9 @@ def _steps(
     rates = (recipe.muon_lr, recipe.adam_lr)
     tokens, documents = (int(state.history[-1][name]) if state.history else 0 for name in ("tokens", "documents"))
     body = torch.compile(state.model.model, dynamic=False) if recipe.compiled else state.model.model
-    while state.step < recipe.steps:
-        started = time.perf_counter()
-        packed = batch(recipe, tokenizer, state.step).to(state.model.device)
+    started = time.perf_counter()
+    for read in _batches(recipe, tokenizer, state.step, state.model.device):
+        packed = read.to(state.model.device)
         loss = packed_loss(body, state.model.lm_head, packed)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss of step {state.step + 1} is {loss.item()}; lower the learning rates")
@@ -343,3 +397,26 @@ def _steps(
         state.seconds += time.perf_counter() - started
         yield {"step": state.step, "loss": loss.item(), "tokens": tokens, "documents": documents,
                "seconds": round(state.seconds, 1)}
+        started = time.perf_counter()
+
+
+@dataclass(frozen=True)
+class _Steps(Dataset):
+    """The batch of every step."""
+
+    recipe: BaseRecipe
+    tokenizer: PreTrainedTokenizerFast
+
+    def __len__(self) -> int:
+        return self.recipe.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        return batch(self.recipe, self.tokenizer, step)
+
+
+def _batches(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast, first: int, device: torch.device
+             ) -> Iterable[Batch]:
+    """The batches of the steps from ``first`` on, in order; for a GPU other processes make them, two ahead each."""
+    processes = reading_processes(device)
+    return DataLoader(_Steps(recipe, tokenizer), batch_size=None, sampler=range(first, recipe.steps),
+                      num_workers=processes if processes > 1 else 0)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from bi.training.policy import Policy, prepare_model, quiet_libraries
@@ -29,6 +29,21 @@ def word_tokenizer(words: Iterable[str], chat_template: str | None = None) -> Pr
                                         additional_special_tokens=list(special[3:]), padding_side="right")
     tokenizer.chat_template = chat_template
     return tokenizer
+
+
+def piece_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of ``size`` pieces, trained on ``texts``; digits are pieces of their own.
+
+    It can encode any text, and decoding gives the text back.
+    """
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True),
+                                                  pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    core.decoder = decoders.ByteLevel()
+    core.train_from_iterator(texts, trainers.BpeTrainer(
+        vocab_size=size, special_tokens=[PAD, EOS], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False))
+    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token=PAD, eos_token=EOS, padding_side="right")
 
 
 def tiny_policy(
