@@ -384,7 +384,7 @@ TREE_ARMS = (*CONTROLLED, "exploitation")
 PAPER_ARMS = ("vanilla", "pp", "rc", "bridge")
 """The paper's four arms, in the order of its main table."""
 FURTHER_ARMS = (*PAPER_ARMS, "subgoal")
-"""The paper's four arms and the strongest control, with further seeds."""
+"""The paper's four arms and the strongest control, with further seeds and test problems."""
 # DyVal arithmetic: each profile's recipes, but for the task and, at book size, the base that can read it.
 SMOKE_DYVAL = dataclasses.replace(
     SMOKE, name="smoke-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(), arms=TREE_ARMS,
@@ -421,7 +421,7 @@ def _with_more_problems(profile: Profile, problems: int) -> Profile:
     task = dataclasses.replace(profile.task, test_problems=problems)
     seeds = (*profile.seeds, *_with_further_seeds(profile).seeds)
     return dataclasses.replace(profile, name=f"{profile.name}-retest", models=profile.models[:1], bases=(),
-                               sizes=SizesRecipe(), seeds=seeds, task=task, arms=PAPER_ARMS)
+                               sizes=SizesRecipe(), seeds=seeds, task=task, arms=FURTHER_ARMS)
 
 
 def _with_more_rows(profile: Profile) -> Profile:

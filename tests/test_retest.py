@@ -12,7 +12,7 @@ from bi.evaluation.claims import judge_claims
 from bi.evaluation.findings import HOLDS, IN_PART, OPEN, OPPOSITE
 from bi.evaluation.kept import packed_counts, unpacked_counts
 from bi.evaluation.retest import ALL, CELL, FIRST, FURTHER, MOVED, in_parts, retest_table
-from bi.recipes import CPU, PAPER, PAPER_ARMS, SMOKE, get_profile
+from bi.recipes import CPU, FURTHER_ARMS, PAPER, SMOKE, get_profile
 from bi.seeds_chapter import retest_rows
 from workflow.stages import make_grid
 
@@ -39,12 +39,12 @@ def test_problems_and_seeds_are_all_that_differs(first, problems):
     more = get_profile(f"{first.name}-retest")
     further = get_profile(f"{first.name}-seeds").seeds
     assert more.seeds == (*first.seeds, *further) and len(set(more.seeds)) == len(more.seeds)
-    assert more.arms == PAPER_ARMS and set(first.arms) < set(more.arms)
+    assert more.arms == FURTHER_ARMS and set(first.arms) < set(more.arms)
     assert more.task == dataclasses.replace(first.task, test_problems=problems)
     same = {name: getattr(first, name) for name in ("name", "seeds", "bases", "sizes", "task", "arms")}
     assert dataclasses.replace(more, **same) == first
     grid = make_grid(first.name, "retest")
-    assert (grid.home, grid.results, grid.arms) == (first.name, "retest", PAPER_ARMS)
+    assert (grid.home, grid.results, grid.arms) == (first.name, "retest", FURTHER_ARMS)
 
 
 def test_a_profile_that_tests_on_as_many_has_no_such_grid():
