@@ -381,9 +381,7 @@ CONTROLLED = (*ARMS, "subgoal")
 """The two arms and the strongest control, subgoals alone."""
 TREE_ARMS = (*CONTROLLED, "exploitation")
 """And subgoals with analysis, between the control and bridge: what each further behaviour costs and gains on trees."""
-PAPER_ARMS = ("vanilla", "pp", "rc", "bridge")
-"""The paper's four arms, in the order of its main table."""
-FURTHER_ARMS = (*PAPER_ARMS, "subgoal")
+FURTHER_ARMS = ("vanilla", "pp", "rc", "bridge", "subgoal")
 """The paper's four arms and the strongest control, with further seeds and test problems."""
 # DyVal arithmetic: each profile's recipes, but for the task and, at book size, the base that can read it.
 SMOKE_DYVAL = dataclasses.replace(
