@@ -252,6 +252,8 @@ PLAIN_BASE = "models/plain-base"
 DYVAL_BASE = "models/dyval-base"
 MORE_ROWS = 4
 """How many times as many rows of SFT the base without behaviours gets where the dose is in question."""
+LONGER = 3
+"""How many times as many steps RL takes where the question is what more of it does."""
 # Options of the compact task; bi.base_chapter.OPTION_REASONS says what each is for.
 COMPACT = (
     ("modulus", 23),
@@ -429,11 +431,23 @@ def _with_more_rows(profile: Profile) -> Profile:
                                sizes=SizesRecipe(), task=task)
 
 
+def _with_longer_rl(profile: Profile) -> Profile:
+    """The two arms and their control with more steps of RL, a policy measured every so many steps as ``profile`` has.
+
+    Up to the first of these the run is that of ``profile``: rates are constant, and prompts are ordered by epoch.
+    """
+    steps = profile.grpo.steps
+    return dataclasses.replace(profile, name=f"{profile.name}-longer", models=profile.models[:1], bases=(),
+                               sizes=SizesRecipe(), grpo=dataclasses.replace(profile.grpo, steps=LONGER * steps),
+                               through=dataclasses.replace(profile.through, every=steps), arms=CONTROLLED)
+
+
 BESIDE = {profile.name: profile for profile in (
     SMOKE_DYVAL, CPU_DYVAL, GPU_DYVAL, PAPER_DYVAL, *map(_with_further_seeds, PROFILES.values()),
     _with_more_problems(SMOKE, 24), _with_more_problems(CPU, PAPER.task.test_problems),
+    _with_longer_rl(SMOKE), _with_longer_rl(CPU),
     *(_with_more_rows(profile) for profile in PROFILES.values() if ModelRecipe(PLAIN_BASE) in profile.bases))}
-"""Profiles of another task, with further seeds, more test problems or more rows.
+"""Profiles of another task, with further seeds, more test problems, more rows or longer RL.
 
 Each is called like the one whose results it joins, and its grid."""
 

@@ -79,6 +79,7 @@ STAGES = {
         Stage("tables_dose", JOINED, file="tables"),
         Stage("tables_passes", TABLES),
         Stage("tables_through", TABLES),
+        Stage("tables_longer", TABLES, file="tables_through"),
         Stage("tables_bases", (*JOINED, "models")),
         Stage("tables_retest", JOINED),
     )
@@ -121,6 +122,8 @@ GRIDS = {
     "seeds": GridPlan("the main comparison with further seeds", tables="tables_seeds", beside="seeds"),
     "retest": GridPlan("all seeds on as many test problems as the paper has", cells=("grpo", "retest"),
                        tables="tables_retest", beside="retest"),
+    "longer": GridPlan("accuracy and influence through more steps of RL",
+                       cells=("measure", "grpo", "evaluate", "through"), tables="tables_longer", beside="longer"),
     "dose": GridPlan("more rows of SFT from the base without behaviours", tables="tables_dose", beside="dose"),
 }
 

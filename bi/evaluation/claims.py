@@ -16,7 +16,7 @@ from bi.evaluation.ablation import holds_after_correction
 from bi.evaluation.findings import CROWDED, NOT_RUN, OPEN, SPLITS, Finding, combined
 from bi.evaluation.intervals import numpy_stream, paired_difference
 from bi.evaluation.verdicts import Estimate, Verdict, compare_seeds, estimate_of, find, rows_of, sided
-from bi.recipes import MORE_ROWS
+from bi.recipes import LONGER, MORE_ROWS
 
 Read = Callable[[str], pd.DataFrame | None]
 ABOUT_EQUAL = 0.10
@@ -326,6 +326,14 @@ CLAIMS = (
           f"difference of gains at the last kept step that the cheaper arm's tokens pay for; {BOTH}",
           ("through/tokens",), "an interval that holds zero, or lies below it", "through_training",
           through_findings.at_equal_tokens),
+    Claim("more_steps", f"with {LONGER} times the steps of RL, bridge gains more than vanilla and ends higher", "book",
+          f"gain and accuracy at the last step, on two sizes of problems; {BOTH}", ("longer/tokens",),
+          "an interval that holds zero, or lies below it", "through_training",
+          through_findings.after_more_steps("vanilla")),
+    Claim("more_steps_subgoals", f"with {LONGER} times the steps of RL, bridge gains more than subgoals alone and ends "
+          "higher", "book", f"gain and accuracy at the last step, on two sizes of problems; {BOTH}",
+          ("longer/tokens",), "an interval that holds zero, or lies below it", "through_training",
+          through_findings.after_more_steps("subgoal")),
     Claim("bases", "RL adds more to bridge than to vanilla from every base and on every size of problems", "book",
           f"difference of gains for every pair of base and size; {BOTH}", ("bases/accuracy",),
           "a pair whose interval holds zero, or lies below it", "bases", bases_findings.everywhere),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -67,6 +68,24 @@ def at_equal_tokens(tokens: pd.DataFrame) -> Finding | None:
     found = {split: estimate_of(rows.loc[split]) for split in SPLITS}
     seen = "; ".join(f"{SPLITS[split]}: {estimate.points()}" for split, estimate in found.items())
     return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
+
+
+def after_more_steps(versus: str) -> Callable[[pd.DataFrame], Finding | None]:
+    """Whether bridge has gained more than ``versus`` by the last step and stands higher there, on both splits.
+
+    The result reads the table ``tokens`` of a grid (:func:`bi.evaluation.equal_tokens.token_table`).
+    """
+
+    def look(tokens: pd.DataFrame) -> Finding | None:
+        rows = rows_of(tokens, how="steps", arm=ARM, versus=versus).set_index(["metric", "split"])
+        if rows.empty:
+            return None
+        found = {(words, SPLITS[split]): estimate_of(rows.loc[metric, split])
+                 for metric, words in (("gain", "gain"), ("accuracy", "after RL")) for split in SPLITS}
+        seen = "; ".join(f"{', '.join(words)}: {estimate.points()}" for words, estimate in found.items())
+        return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
+
+    return look
 
 
 def points(share: float, *, sign: bool = False) -> str:
