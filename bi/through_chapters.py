@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -68,6 +69,38 @@ def token_rows(tokens: pd.DataFrame | None, metric: str = "gain") -> pd.DataFram
                       "million tokens": f"{paid['tokens'] / 1e6:.1f} against {paid['versus_tokens'] / 1e6:.1f}",
                       "verdict": estimate_of(paid).verdict()})
     return pd.DataFrame(shown)
+
+
+def longer_rows(table: pd.DataFrame | None) -> pd.DataFrame:
+    """Levels of every arm and bridge minus each other arm at each kept step, and what the further steps add, as texts.
+
+    ``table``: :func:`bi.evaluation.longer.longer_table`. Empty where it has not been run.
+    """
+    if table is None:
+        return pd.DataFrame()
+    steps, arms = sorted(table["step"].unique()), ordered(table["arm"], ARM_COLORS)
+    wanted = [(arm, "") for arm in arms] + [("bridge", arm) for arm in arms if arm != "bridge"]
+    shown = []
+    for (split, size), (arm, versus) in product(SPLITS.items(), wanted):
+        rows = rows_of(table, split=split, arm=arm, versus=versus)
+        at = {step: estimate_of(rows_of(rows, step=step, since=-1).iloc[0]) for step in steps}
+        later = estimate_of(rows_of(rows, step=steps[-1], since=steps[1]).iloc[0])
+        shown.append({"problems": size, "what": f"{arm} minus {versus}" if versus else arm}
+                     | {f"step {step}": found.brief() if versus else found.level() for step, found in at.items()}
+                     | {f"{steps[-1]} minus {steps[1]}": later.brief()})
+    return pd.DataFrame(shown).set_index(["problems", "what"])
+
+
+def longer_facts(table: pd.DataFrame | None) -> dict[str, Any]:
+    """What the further steps add to every arm, and where the arms end, in words."""
+    names = ("longer_first", "longer_last", "longer_added", "longer_ends", "longer_method")
+    if table is None:
+        return dict.fromkeys(names, UNMEASURED)
+    steps, arms = sorted(table["step"].unique()), ordered(table["arm"], ARM_COLORS)
+    ends = rows_of(table, split="id", versus="", step=steps[-1]).set_index(["since", "arm"])
+    added = "; ".join(f"{arm} {estimate_of(ends.loc[steps[1], arm]).points()}" for arm in arms)
+    levels = "; ".join(f"{arm} {estimate_of(ends.loc[-1, arm]).level()}" for arm in arms)
+    return dict(zip(names, (str(steps[1]), str(steps[-1]), added, levels, str(ends["method"].iloc[0])), strict=True))
 
 
 def profile_rows(profiles: pd.DataFrame | None, metric: str = "influence") -> pd.DataFrame:

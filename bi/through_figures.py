@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,7 +25,7 @@ from bi.figure_style import (
     top_legend,
 )
 
-__all__ = ["accuracy_by_tokens", "influence_by_step", "parts_by_step", "save"]
+__all__ = ["accuracy_by_step", "accuracy_by_tokens", "influence_by_step", "parts_by_step", "save"]
 
 COLUMNS = ("arm", "step", "tokens", "versus", "split", "metric", "value", "low", "high")
 STEP_LABEL = "step of reinforcement learning"
@@ -61,9 +63,25 @@ def parts_by_step(table: pd.DataFrame, ax: Axes | None = None, *, split: str = "
             _curve(ax, part, part["step"] + _aside(part["step"], index), arm, line=line)
     ax.set(xlabel=STEP_LABEL, ylabel="nats added to the log-probability")
     ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
-    kinds = [Line2D([], [], color=OTHER_COLOR, ls=line, label=label)
-             for line, label in (("-", "right completions"), ("--", "wrong ones"))]
-    top_legend(ax, [*(Line2D([], [], color=arm_color(arm), marker=arm_marker(arm), label=arm) for arm in arms), *kinds])
+    _legend(ax, arms, {"-": "right completions", "--": "wrong ones"})
+    return ax
+
+
+def accuracy_by_step(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Accuracy on test problems by arm and step of RL, of the training size (solid) and larger (dashed).
+
+    ``table``: rows of :func:`bi.evaluation.through.steps_table`.
+    """
+    ax = new_axes(ax, 3.6)
+    rows = {split: _plain(table, "accuracy", split) for split in ("id", "ood")}
+    arms = ordered(rows["id"]["arm"], ARM_COLORS)
+    for index, arm in enumerate(arms):
+        for split, line in (("id", "-"), ("ood", "--")):
+            part = rows[split][rows[split]["arm"] == arm].sort_values("step")
+            _curve(ax, part, part["step"] + _aside(part["step"], index), arm, line=line)
+    ax.set(xlabel=STEP_LABEL, ylabel="accuracy")
+    ax.set_xticks(sorted(rows["id"]["step"].unique()))
+    _legend(ax, arms, {"-": "training size", "--": "larger"})
     return ax
 
 
@@ -90,6 +108,12 @@ def _plain(table: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
     require(table, COLUMNS)
     plain = rows_of(table, versus="", split=split)
     return metric_rows(plain, COLUMNS, metric)
+
+
+def _legend(ax: Axes, arms: Sequence[str], lines: Mapping[str, str]) -> None:
+    """Arms by color and mark, and what each kind of line is of."""
+    kinds = [Line2D([], [], color=OTHER_COLOR, ls=line, label=label) for line, label in lines.items()]
+    top_legend(ax, [*(Line2D([], [], color=arm_color(arm), marker=arm_marker(arm), label=arm) for arm in arms), *kinds])
 
 
 def _aside(steps: pd.Series, index: int) -> float:

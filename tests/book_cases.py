@@ -28,6 +28,7 @@ from bi.evaluation.tables import behavior_rows, summary_table
 from bi.evaluation.verdicts import Estimate
 from bi.notebook import read_cells
 from bi.provenance import provenance, write_json, write_table
+from bi.recipes import CONTROLLED
 from bi.sweep import SPLITS, SweepPlan, cells
 from bi.sweep_plans import get_plan
 from bi.training.pretrain import BASES
@@ -102,9 +103,10 @@ def invent_results(folder: Path) -> Path:
     }
     for name, table in tables.items():
         write_table(results / f"{name}.csv", table, provenance(PROFILE, SEEDS, "0123456789ab", 12.0, root=ROOT))
-    for name, table in through_tables().items():
-        write_table(results / "through" / f"{name}.csv", table, provenance(PROFILE, SEEDS, "0123456789ab", 12.0,
-                                                                           root=ROOT))
+    for grid, arms in (("through", ("vanilla", "bridge")), ("longer", CONTROLLED)):
+        for name, table in through_tables(arms).items():
+            write_table(results / grid / f"{name}.csv", table, provenance(PROFILE, SEEDS, "0123456789ab", 12.0,
+                                                                          root=ROOT))
     for name, table in _influence_tables(rng).items():
         write_table(results.parent / "influence" / f"{name}.csv", table, provenance("any", [0], "0123456789ab", 12.0,
                                                                                       root=ROOT))
