@@ -48,7 +48,7 @@ help: ## List these commands
 	@echo
 	@echo 'Settings, each written NAME=value after the command:'
 	@echo '  PROFILE     size of the run: smoke (minutes, claims nothing), cpu (the default), gpu, paper'
-	@echo '  GRID        what reproduce runs: main (the default), full, probability, rejection, tokens, passes,'
+	@echo '  GRID        what reproduce runs: main (the default), arms, full, probability, rejection, tokens, passes,'
 	@echo '              through, bases, dyval, seeds, retest, longer or dose; GRID=bases:wide-base or'
 	@echo '              GRID=tokens:vanilla_tokens runs what is named behind the colon, and keeps the rest'
 	@echo '  CORES       jobs at a time (default: every core)'

@@ -55,7 +55,7 @@ def test_more_rows_and_the_base_are_all_that_differs(first):
 
 
 def test_a_profile_without_that_base_says_what_it_has():
-    with pytest.raises(ValueError, match="profile 'gpu' has no grid 'dose'; it has main, full, "):
+    with pytest.raises(ValueError, match="profile 'gpu' has no grid 'dose'; it has main, arms, full, "):
         make_grid("gpu", "dose")
 
 

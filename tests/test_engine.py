@@ -60,25 +60,60 @@ def test_a_dry_run_is_read_job_by_job():
 
 def test_the_plan_says_what_is_cached_and_how_long_the_rest_takes():
     todo = [Job("grpo", (), "not made yet")] * 2
-    lines = describe(todo, {"sft": 2, "grpo": 3}, 700.0, 2)
+    lines = describe(todo, {"sft": 2, "grpo": 3}, Estimate({"grpo": {"": 700.0}}), 2)
     assert "2 jobs to run, 3 cached; about 11 min 40 s on 2 cores" in lines[0]
     assert lines[1].split() == "sft 0 to run 2 cached".split() and "not made yet" in lines[2]
-    assert "no earlier run" in describe(todo, {"grpo": 3}, None, 2)[0]
+    assert "no earlier run" in describe(todo, {"grpo": 3}, Estimate({}), 2)[0]
+    assert describe([], {"grpo": 3}, Estimate({}), 2)[0].startswith("0 jobs to run, 3 cached; about 0 s")
+
+
+def test_a_stage_that_was_never_timed_does_not_hide_what_is_known():
+    todo = [Job("grpo", (("arm", "bridge"),), ""), Job("tables", (), "")]
+    line = describe(todo, {"grpo": 1, "tables": 1}, Estimate({"grpo": {"bridge": 60.0}}), 2)[0]
+    assert line.endswith("about 1 min 0 s on 2 cores, without tables, never timed yet")
+
+
+def test_the_published_times_of_the_book_are_enough_for_an_estimate():
+    estimate = read_estimate(ROOT / "results" / "cpu" / "timings.json")
+    for name in ("main", "arms", "full"):
+        jobs = [Job(stage, (("arm", run.arm),), "") for stage, run in make_grid("cpu", name).jobs()]
+        assert estimate.total(jobs, 2) > 600 and set(estimate.untimed(jobs)) <= {"tables"}
 
 
 def test_estimates_come_from_earlier_times_only(tmp_path):
-    (tmp_path / "timings.json").write_text(json.dumps([{"stage": "sft", "wall_s": s} for s in (10, 30)]))
+    times = [("sft", "bridge", 10), ("sft", "bridge", 30), ("sft", "pp", 100), ("problems", "", 5)]
+    _write_times(tmp_path / "timings.json", times)
     estimate = read_estimate(tmp_path / "timings.json")
-    assert estimate.total(["sft"] * 4, cores=2) == 40 and estimate.total(["sft", "grpo"], cores=2) is None
-    assert estimate.total([], 2) == 0 and estimate.total(["sft"], cores=8) == 20
-    assert read_estimate(tmp_path / "none.json") == Estimate({})
+    bridge, pp, other, problems = (Job(stage, (("arm", arm),), "") for stage, arm in
+                                   (("sft", "bridge"), ("sft", "pp"), ("sft", "rc"), ("problems", "")))
+    assert [estimate.of(job) for job in (bridge, pp, other, problems)] == [20, 100, 60, 5]
+    assert estimate.of(Job("problems", (), "")) == 5 and estimate.of(Job("grpo", (), "")) is None
+    assert estimate.total([bridge] * 4, cores=2) == 40 and estimate.total([bridge, pp], cores=8) == 100
+    assert estimate.total([bridge, Job("grpo", (), "")], 1) == 20 and estimate.total([Job("grpo", (), "")], 1) is None
+    assert estimate.total([], 2) == 0 and read_estimate(tmp_path / "none.json") == Estimate({})
+    _write_times(tmp_path / "own.json", [("sft", "bridge", 90)])
+    own = read_estimate(tmp_path / "timings.json", tmp_path / "own.json")
+    assert (own.of(bridge), own.of(pp)) == (90, 100)
+
+
+def test_a_slow_machine_is_slow_for_the_other_arms_too():
+    estimate = Estimate({"sft": {"bridge": 20.0, "pp": 100.0}, "grpo": {"bridge": 7.0}})
+    assert estimate.updated("sft", "bridge", 30.0).seconds == {"sft": {"bridge": 30.0, "pp": 150.0},
+                                                               "grpo": {"bridge": 7.0}}
+    assert Estimate({}).updated("sft", "pp", 9.0).seconds == {"sft": {"pp": 9.0}}
+
+
+def _write_times(path, times):
+    path.write_text(json.dumps([dict(zip(("stage", "arm", "wall_s"), row, strict=True)) for row in times]))
 
 
 def test_progress_is_one_line_per_start_and_end():
     said = []
-    progress = Progress([Job("sft", (), ""), Job("sft", (), "")], Estimate({}), 1, said.append)
+    todo = [Job("sft", (("arm", arm),), "") for arm in ("vanilla", "bridge")]
+    progress = Progress(todo, Estimate({}), 1, said.append)
     progress.hear({"event": "started", "job": "sft bridge seed 0", "stage": "sft", "resumed": True})
-    progress.hear({"event": "finished", "job": "sft bridge seed 0", "stage": "sft", "wall_s": 61.0, "peak_mb": 800})
+    progress.hear({"event": "finished", "job": "sft bridge seed 0", "stage": "sft", "arm": "bridge", "wall_s": 61.0,
+                   "peak_mb": 800})
     progress.hear({"event": "failed", "job": "sft vanilla seed 0", "stage": "sft", "message": "loss is nan"})
     assert "started   sft bridge seed 0 (resumed)" in said[0]
     assert "in 1 min 1 s, 800 MB; 1 of 2 done, about 1 min 1 s left" in said[1]
@@ -164,8 +199,10 @@ def test_the_grid_has_every_cell_once():
 def test_grids_share_their_cells_and_keep_their_tables_apart():
     tables = {name: make_grid("cpu", name).jobs()[-1] for name in GRIDS}
     folders = {name: STAGES[stage].folder(run) for name, (stage, run) in tables.items()}
-    assert folders["main"] == folders["full"] and len(set(folders.values())) == len(GRIDS) - 1
-    assert [make_grid("cpu", name).results for name in GRIDS] == ["", "", *EXPERIMENTS]
+    whole = ("main", "arms", "full")
+    assert len({folders[name] for name in whole}) == 1 and len(set(folders.values())) == len(GRIDS) - 2
+    assert [make_grid("cpu", name).results for name in GRIDS] == ["", "", "", *EXPERIMENTS]
+    assert set(make_grid("cpu").arms) < set(make_grid("cpu", "arms").arms) < set(make_grid("cpu", "full").arms)
     bridge = {name: {STAGES[stage].folder(run) for stage, run in make_grid("cpu", name).jobs() if stage == "grpo"}
               for name in GRIDS}
     assert len(bridge["main"] & bridge["probability"]) == 6 and bridge["passes"] == bridge["through"] == bridge["main"]
@@ -211,7 +248,7 @@ def test_arms_of_rollouts_are_selected_and_all_others_drawn():
 def test_bad_names_are_told_with_the_good_ones():
     with pytest.raises(ValueError, match="unknown profile 'tiny'; choose one of smoke, cpu"):
         make_grid("tiny")
-    with pytest.raises(ValueError, match="unknown grid 'big'; choose one of main, full"):
+    with pytest.raises(ValueError, match="unknown grid 'big'; choose one of main, arms, full"):
         make_grid("smoke", "big")
     with pytest.raises(ValueError, match="'test'.*test_id"):
         Run("smoke").problems("test")
@@ -313,6 +350,29 @@ def test_published_tables_are_those_of_the_run_and_nothing_is_rewritten(tmp_path
     assert (results / "main.csv").stat().st_mtime_ns == stamp
     assert sorted(p.name for p in results.iterdir()) == ["main.csv", "main.provenance.json", "timings.json"]
     assert json.loads((results / "timings.json").read_text())[0]["wall_s"] == 2.0
+
+
+def test_times_of_a_grid_stand_beside_its_tables_and_outlast_a_run_of_some_arms(tmp_path):
+    results = tmp_path / "results" / "smoke"
+    (results / "seeds").mkdir(parents=True)
+
+    def timed(arm, seconds):
+        folder = tmp_path / "runs" / "smoke-seeds" / "tiny-base" / arm / "1" / "grpo"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "timing.json").write_text(json.dumps({"stage": "grpo", "arm": arm, "seed": 1, "model": "models/x",
+                                                        "wall_s": seconds}))
+
+    def published(grid):
+        publish(make_grid("smoke", grid), tmp_path, Path("runs"), results)
+        return {record["arm"]: record["wall_s"] for record in json.loads((results / "seeds/timings.json").read_text())}
+
+    timed("bridge", 2.0)
+    assert published("seeds") == {"bridge": 2.0}
+    (tmp_path / "runs" / "smoke-seeds" / "tiny-base" / "bridge" / "1" / "grpo" / "timing.json").unlink()
+    timed("pp", 3.0)
+    assert published("seeds:pp") == {"bridge": 2.0, "pp": 3.0}
+    timed("pp", 4.0)
+    assert published("seeds:pp") == {"bridge": 2.0, "pp": 4.0} and not (results / "timings.json").exists()
 
 
 def test_a_home_that_takes_no_cache_is_left_alone(tmp_path, monkeypatch):

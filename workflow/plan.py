@@ -33,6 +33,11 @@ class Job:
     wildcards: tuple[tuple[str, str], ...]
     reason: str
 
+    @property
+    def arm(self) -> str:
+        """The arm of its cell; empty for a stage without one."""
+        return dict(self.wildcards).get("arm", "")
+
 
 def read_plan(dry_run: str) -> list[Job]:
     """The jobs in the text that ``snakemake --dry-run`` prints (without the rule ``all``)."""
@@ -59,38 +64,63 @@ def _job(stage: str, fields: Mapping[str, str]) -> Job:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Mean wall time of a job by stage, from earlier runs."""
+    """Mean wall time of a job by stage and then by arm (empty for a stage without arms), from earlier runs."""
 
-    seconds: Mapping[str, float]
+    seconds: Mapping[str, Mapping[str, float]]
 
-    def total(self, stages: Iterable[str], cores: int) -> float | None:
-        """Seconds for one job of each of ``stages`` on ``cores``; ``None`` if one of them has never run."""
-        stages = list(stages)
-        if any(stage not in self.seconds for stage in stages):
+    def of(self, job: Job) -> float | None:
+        """Seconds that earlier jobs of its stage and arm took, or of its stage where none had its arm."""
+        arms = self.seconds.get(job.stage)
+        return arms.get(job.arm, fmean(arms.values())) if arms else None
+
+    def total(self, jobs: Iterable[Job], cores: int) -> float | None:
+        """Seconds on ``cores`` for those of ``jobs`` whose stage has been timed; ``None`` if there are only others."""
+        found = [self.of(job) for job in jobs]
+        work = [seconds for seconds in found if seconds is not None]
+        if found and not work:
             return None
-        work = [self.seconds[stage] for stage in stages]
-        return max([sum(work) / max(1, cores), *work], default=0.0)
+        return max([sum(work) / max(1, cores), *work])
 
-    def updated(self, stage: str, seconds: float) -> Estimate:
-        """With a time just measured; it replaces what earlier runs said."""
-        return Estimate({**self.seconds, stage: seconds})
+    def untimed(self, jobs: Iterable[Job]) -> list[str]:
+        """Stages of ``jobs`` that have not been timed, each once."""
+        return [stage for stage in dict.fromkeys(job.stage for job in jobs) if not self.seconds.get(stage)]
+
+    def updated(self, stage: str, arm: str, seconds: float) -> Estimate:
+        """With a time just measured, which tells of the other arms too: this machine is as much slower for them."""
+        arms = dict(self.seconds.get(stage, {}))
+        slower = seconds / arms[arm] if arms.get(arm) else 1.0
+        others = {name: slower * known for name, known in arms.items()}
+        return Estimate({**self.seconds, stage: others | {arm: seconds}})
 
 
-def read_estimate(timings: Path) -> Estimate:
-    """The estimate that a published ``timings.json`` gives; an empty one if there is none."""
+def read_estimate(*timings: Path) -> Estimate:
+    """The estimate that published ``timings.json`` files give, a later one before an earlier one; missing ones count
+    for nothing.
+    """
+    seconds: dict[str, dict[str, float]] = {}
+    for path in timings:
+        times: dict[tuple[str, str], list[float]] = {}
+        for record in read_records(path):
+            times.setdefault((record["stage"], record["arm"]), []).append(record["wall_s"])
+        for (stage, arm), known in times.items():
+            seconds.setdefault(stage, {})[arm] = fmean(known)
+    return Estimate(seconds)
+
+
+def read_records(timings: Path) -> list[dict[str, Any]]:
+    """The records of a ``timings.json``; none where there is no such file, or not a whole one."""
     try:
-        records: list[dict[str, Any]] = json.loads(timings.read_text(encoding="utf-8"))
+        return json.loads(timings.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return Estimate({})
-    stages = {record["stage"] for record in records}
-    return Estimate({stage: fmean(r["wall_s"] for r in records if r["stage"] == stage) for stage in stages})
+        return []
 
 
-def describe(todo: list[Job], every: Mapping[str, int], seconds: float | None, cores: int) -> list[str]:
+def describe(todo: list[Job], every: Mapping[str, int], estimate: Estimate, cores: int) -> list[str]:
     """Lines for the terminal: jobs to run and cached, stage by stage, reasons, and the time to expect."""
-    counts = Counter(job.stage for job in todo)
+    counts, seconds, untimed = Counter(job.stage for job in todo), estimate.total(todo, cores), estimate.untimed(todo)
     expected = "no earlier run to estimate the time from" if seconds is None else f"about {duration(seconds)}"
-    lines = [f"{len(todo)} jobs to run, {sum(every.values()) - len(todo)} cached; {expected} on {cores} cores"]
+    without = f", without {', '.join(untimed)}, never timed yet" if untimed and seconds is not None else ""
+    lines = [f"{len(todo)} jobs to run, {sum(every.values()) - len(todo)} cached; {expected} on {cores} cores{without}"]
     for stage, number in every.items():
         reasons = Counter(job.reason for job in todo if job.stage == stage)
         why = f" ({', '.join(reasons)})" if reasons else ""

@@ -15,7 +15,7 @@ class Progress:
 
     def __init__(self, todo: list[Job], estimate: Estimate, cores: int, say: Callable[[str], None]) -> None:
         """``todo`` are the jobs of the plan, ``say`` gets the lines."""
-        self.waiting = [job.stage for job in todo]
+        self.waiting = list(todo)
         self.total, self.done, self.failed = len(todo), 0, 0
         self.estimate, self.cores, self.say = estimate, cores, say
         self.began = time.monotonic()
@@ -27,9 +27,11 @@ class Progress:
             self.say(f"[{clock}] started   {event['job']}{' (resumed)' if event['resumed'] else ''}")
         elif event["event"] == "finished":
             self.done += 1
-            self.estimate = self.estimate.updated(event["stage"], event["wall_s"])
-            if event["stage"] in self.waiting:
-                self.waiting.remove(event["stage"])
+            stage, arm = event["stage"], event["arm"]
+            self.estimate = self.estimate.updated(stage, arm, event["wall_s"])
+            done = next((job for job in self.waiting if (job.stage, job.arm) == (stage, arm)), None)
+            if done:
+                self.waiting.remove(done)
             self.say(f"[{clock}] finished  {event['job']} in {duration(event['wall_s'])}, {event['peak_mb']} MB; "
                      f"{self.done} of {self.total} done{self.left()}")
         elif event["event"] == "failed":
@@ -37,7 +39,7 @@ class Progress:
             self.say(f"[{clock}] FAILED    {event['job']}\n{event['message']}")
 
     def left(self) -> str:
-        """The time still to expect, if all stages to come have been timed."""
+        """The time still to expect of those stages to come that have been timed."""
         seconds = self.estimate.total(self.waiting, self.cores)
         return "" if seconds is None or not self.waiting else f", about {duration(seconds)} left"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from bi.files import atomic_write
 from bi.provenance import sidecar, write_json
 from bi.runs import TIMING, Run
+from workflow.plan import read_records
 from workflow.stages import STAGES, Grid
 
 TIMINGS = "timings.json"
@@ -20,7 +21,8 @@ def publish(grid: Grid, root: Path, runs: Path, results: Path) -> list[Path]:
 
     The first model's tables are ``results/*.csv``, those of a further one ``results/<model>/*.csv``, and a grid with
     tables of its own has a folder of its name for them, which no other grid touches. Each table comes with its
-    provenance, which goes first; ``timings.json`` holds wall time and peak memory of every job of the profile's grid.
+    provenance, which goes first; ``timings.json`` beside them holds wall time and peak memory of every job of the grid,
+    of earlier ones too where not all of it has run.
     """
     changed = []
     for number, (folder, name) in enumerate(grid.compared.items()):
@@ -32,9 +34,11 @@ def publish(grid: Grid, root: Path, runs: Path, results: Path) -> list[Path]:
         for old in set(place.glob("*.csv")) - {place / table.name for table in made}:
             old.unlink()
             sidecar(old).unlink(missing_ok=True)
-    timings = read_timings(grid, root, runs)
-    if timings and not grid.results and _differs(results / TIMINGS, timings):
-        write_json(results / TIMINGS, timings)
+    timings, place = read_timings(grid, root, runs), results / grid.results / TIMINGS
+    if grid.only:
+        timings = _joined(read_records(place), timings)
+    if timings and _differs(place, timings):
+        write_json(place, timings)
     return changed
 
 
@@ -53,6 +57,13 @@ def read_timings(grid: Grid, root: Path, runs: Path) -> list[dict[str, object]]:
     cells = [(stage, replace(run, runs=str(runs))) for stage, run in grid.jobs()]
     files = [root / STAGES[stage].folder(run) / TIMING for stage, run in cells]
     return [json.loads(path.read_text(encoding="utf-8")) for path in files if path.is_file()]
+
+
+def _joined(earlier: list[dict[str, object]], timings: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Earlier records of other jobs, then ``timings``."""
+    jobs = [[record[name] for name in ("stage", "arm", "seed", "model")] for record in timings]
+    return [record for record in earlier
+            if [record[name] for name in ("stage", "arm", "seed", "model")] not in jobs] + timings
 
 
 def _differs(path: Path, data: object) -> bool:

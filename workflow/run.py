@@ -67,14 +67,14 @@ def reproduce(options: argparse.Namespace) -> Path:
 def run_grid(snake: Snake, driver: str) -> None:
     """Plan, say the plan, and run what is not done yet."""
     todo = read_plan(snake.dry_run())
-    grid, estimate = snake.grid, read_estimate(ROOT / "results" / snake.grid.home / TIMINGS)
+    grid, home = snake.grid, ROOT / "results" / snake.grid.home
+    estimate = read_estimate(home / TIMINGS, home / grid.results / TIMINGS)
     every = Counter(stage for stage, _ in grid.jobs())
     if not todo:
         say(f"profile {grid.profile.name}: all {sum(every.values())} jobs are done and up to date")
         return
-    seconds = estimate.total([job.stage for job in todo], snake.cores)
     say(f"profile {grid.profile.name} ({grid.profile.note})")
-    for line in describe(todo, every, seconds, snake.cores):
+    for line in describe(todo, every, estimate, snake.cores):
         say(line)
     snake.work(driver, Progress(todo, estimate, snake.cores, say).hear)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bi.augmentation.arm import ARM_TABLE, GRID_ARMS, PROBABILITY_ARMS, REJECTION_ARMS, TOKEN_ARMS
+from bi.augmentation.arm import ARM_TABLE, GRID_ARMS, PAPER_ARMS, PROBABILITY_ARMS, REJECTION_ARMS, TOKEN_ARMS
 from bi.notebook import check_parameters
 from bi.recipes import BESIDE, Profile, get_profile
 from bi.runs import Run, slug
@@ -91,10 +91,10 @@ AROUND_RL = ("measure", "grpo", "evaluate", "lines")
 class GridPlan:
     """What a grid runs: its ``arms`` (none: those of the profile), stages of a cell behind SFT, and its tables.
 
-    The tables of ``main`` and ``full`` are the profile's; every other grid has tables of its own, published in a folder
-    of its name, and shares the cells of its arms with the others. With ``bases`` the cells are those of the profile's
-    further bases too, and the tables, made once, compare all of them. With ``beside`` they are those of another
-    profile, ``cpu-dyval`` beside ``cpu`` for ``dyval``, whose tables join the results of the first.
+    The tables of ``main``, ``arms`` and ``full`` are the profile's; every other grid has tables of its own, published
+    in a folder of its name, and shares the cells of its arms with the others. With ``bases`` the cells are those of the
+    profile's further bases too, and the tables, made once, compare all of them. With ``beside`` they are those of
+    another profile, ``cpu-dyval`` beside ``cpu`` for ``dyval``, whose tables join the results of the first.
     """
 
     meaning: str
@@ -107,6 +107,7 @@ class GridPlan:
 
 GRIDS = {
     "main": GridPlan("the profile's arms"),
+    "arms": GridPlan("the four arms of the paper's main table", PAPER_ARMS),
     "full": GridPlan("every arm that is drawn on the same problems at the recipe's rates", GRID_ARMS),
     "probability": GridPlan("bridge with other chances of a reflection", PROBABILITY_ARMS, tables="tables_probability"),
     "rejection": GridPlan("SFT on right rollouts of prompts of medium accuracy", REJECTION_ARMS,

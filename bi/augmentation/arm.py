@@ -103,6 +103,8 @@ DRAWN_ARMS = tuple(name for name, arm in ARM_TABLE.items() if not arm.from_rollo
 GRID_ARMS = tuple(name for name in DRAWN_ARMS if not ARM_TABLE[name].same_as and not ARM_TABLE[name].tokens_of
                   and ARM_TABLE[name].reflection is None)
 """Arms of the full grid: those that are drawn on the same problems at the recipe's rates, each once."""
+PAPER_ARMS = ("vanilla", "pp", "rc", "bridge")
+"""Arms of the paper's main table."""
 TOKEN_ARMS = ("vanilla", "vanilla_tokens", "bridge")
 """Plain chains of thought on the same problems, on more problems with bridge's tokens, and bridge."""
 PROBABILITY_ARMS = ("vanilla", "exploitation", "bridge", "bridge_20", "bridge_30")
