@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from bi.evaluation.findings import SPLITS
 from bi.evaluation.verdicts import rows_of
 from bi.figure_style import (
     ARM_COLORS,
@@ -29,6 +31,7 @@ __all__ = ["accuracy_by_step", "accuracy_by_tokens", "influence_by_step", "parts
 
 COLUMNS = ("arm", "step", "tokens", "versus", "split", "metric", "value", "low", "high")
 STEP_LABEL = "step of reinforcement learning"
+LINES = ("-", "--")
 
 
 def influence_by_step(table: pd.DataFrame, ax: Axes | None = None, *, metric: str = "influence",
@@ -53,17 +56,12 @@ def influence_by_step(table: pd.DataFrame, ax: Axes | None = None, *, metric: st
 
 def parts_by_step(table: pd.DataFrame, ax: Axes | None = None, *, split: str = "id") -> Axes:
     """What one more step would do to right (solid) and to wrong (dashed) completions of a target prompt, in nats."""
-    rows = {metric: _plain(table, metric, split) for metric in ("plus", "minus")}
     ax = new_axes(ax, 3.6)
     ax.axhline(0, color=OTHER_COLOR, lw=0.8)
-    arms = ordered(rows["plus"]["arm"], ARM_COLORS)
-    for index, arm in enumerate(arms):
-        for metric, line in (("plus", "-"), ("minus", "--")):
-            part = rows[metric][rows[metric]["arm"] == arm].sort_values("step")
-            _curve(ax, part, part["step"] + _aside(part["step"], index), arm, line=line)
+    _solid_and_dashed(ax, {"right completions": _plain(table, "plus", split),
+                           "wrong ones": _plain(table, "minus", split)})
     ax.set(xlabel=STEP_LABEL, ylabel="nats added to the log-probability")
     ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
-    _legend(ax, arms, {"-": "right completions", "--": "wrong ones"})
     return ax
 
 
@@ -73,15 +71,10 @@ def accuracy_by_step(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ``table``: rows of :func:`bi.evaluation.through.steps_table`.
     """
     ax = new_axes(ax, 3.6)
-    rows = {split: _plain(table, "accuracy", split) for split in ("id", "ood")}
-    arms = ordered(rows["id"]["arm"], ARM_COLORS)
-    for index, arm in enumerate(arms):
-        for split, line in (("id", "-"), ("ood", "--")):
-            part = rows[split][rows[split]["arm"] == arm].sort_values("step")
-            _curve(ax, part, part["step"] + _aside(part["step"], index), arm, line=line)
+    rows = {words: _plain(table, "accuracy", split) for split, words in SPLITS.items()}
+    _solid_and_dashed(ax, rows)
     ax.set(xlabel=STEP_LABEL, ylabel="accuracy")
-    ax.set_xticks(sorted(rows["id"]["step"].unique()))
-    _legend(ax, arms, {"-": "training size", "--": "larger"})
+    ax.set_xticks(sorted(next(iter(rows.values()))["step"].unique()))
     return ax
 
 
@@ -110,9 +103,13 @@ def _plain(table: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
     return metric_rows(plain, COLUMNS, metric)
 
 
-def _legend(ax: Axes, arms: Sequence[str], lines: Mapping[str, str]) -> None:
-    """Arms by color and mark, and what each kind of line is of."""
-    kinds = [Line2D([], [], color=OTHER_COLOR, ls=line, label=label) for line, label in lines.items()]
+def _solid_and_dashed(ax: Axes, rows: Mapping[str, pd.DataFrame]) -> None:
+    """Two curves an arm, the second one dashed, and a legend; ``rows`` by what the legend calls them."""
+    arms = ordered(next(iter(rows.values()))["arm"], ARM_COLORS)
+    for (index, arm), (held, line) in product(enumerate(arms), zip(rows.values(), LINES, strict=True)):
+        part = held[held["arm"] == arm].sort_values("step")
+        _curve(ax, part, part["step"] + _aside(part["step"], index), arm, line=line)
+    kinds = [Line2D([], [], color=OTHER_COLOR, ls=line, label=words) for words, line in zip(rows, LINES, strict=True)]
     top_legend(ax, [*(Line2D([], [], color=arm_color(arm), marker=arm_marker(arm), label=arm) for arm in arms), *kinds])
 
 
