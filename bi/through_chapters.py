@@ -92,15 +92,17 @@ def longer_rows(table: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def longer_facts(table: pd.DataFrame | None) -> dict[str, Any]:
-    """What the further steps add to every arm, and where the arms end, in words."""
-    names = ("longer_first", "longer_last", "longer_added", "longer_ends", "longer_method")
+    """What the further steps add to every arm, and where the arms end, in words, and the method of the intervals."""
     if table is None:
-        return dict.fromkeys(names, UNMEASURED)
+        return {"longer_told": "Nothing of this has been measured yet for this profile; `make reproduce GRID=longer` "
+                               "does.", "longer_method": UNMEASURED}
     steps, arms = sorted(table["step"].unique()), ordered(table["arm"], ARM_COLORS)
     ends = rows_of(table, split="id", versus="", step=steps[-1]).set_index(["since", "arm"])
     added = "; ".join(f"{arm} {estimate_of(ends.loc[steps[1], arm]).points()}" for arm in arms)
     levels = "; ".join(f"{arm} {estimate_of(ends.loc[-1, arm]).level()}" for arm in arms)
-    return dict(zip(names, (str(steps[1]), str(steps[-1]), added, levels, str(ends["method"].iloc[0])), strict=True))
+    return {"longer_told": f"Between step {steps[1]}, the end of a run of this book, and step {steps[-1]} RL adds on "
+                           f"problems of the training size: {added}. The arms end at, in per cent: {levels}.",
+            "longer_method": str(ends["method"].iloc[0])}
 
 
 def profile_rows(profiles: pd.DataFrame | None, metric: str = "influence") -> pd.DataFrame:
