@@ -9,6 +9,7 @@ import pandas as pd
 
 from bi.chapter import UNMEASURED
 from bi.evaluation.findings import SPLITS
+from bi.evaluation.longer import NEVER
 from bi.evaluation.pairs import TRAIN
 from bi.evaluation.through_findings import points
 from bi.evaluation.verdicts import estimate_of, rows_of, times
@@ -83,7 +84,7 @@ def longer_rows(table: pd.DataFrame | None) -> pd.DataFrame:
     shown = []
     for (split, size), (arm, versus) in product(SPLITS.items(), wanted):
         rows = rows_of(table, split=split, arm=arm, versus=versus)
-        at = {step: estimate_of(rows_of(rows, step=step, since=-1).iloc[0]) for step in steps}
+        at = {step: estimate_of(rows_of(rows, step=step, since=NEVER).iloc[0]) for step in steps}
         later = estimate_of(rows_of(rows, step=steps[-1], since=steps[1]).iloc[0])
         shown.append({"problems": size, "what": f"{arm} minus {versus}" if versus else arm}
                      | {f"step {step}": found.brief() if versus else found.level() for step, found in at.items()}
@@ -99,7 +100,7 @@ def longer_facts(table: pd.DataFrame | None) -> dict[str, Any]:
     steps, arms = sorted(table["step"].unique()), ordered(table["arm"], ARM_COLORS)
     ends = rows_of(table, split="id", versus="", step=steps[-1]).set_index(["since", "arm"])
     added = "; ".join(f"{arm} {estimate_of(ends.loc[steps[1], arm]).points()}" for arm in arms)
-    levels = "; ".join(f"{arm} {estimate_of(ends.loc[-1, arm]).level()}" for arm in arms)
+    levels = "; ".join(f"{arm} {estimate_of(ends.loc[NEVER, arm]).level()}" for arm in arms)
     return {"longer_told": f"Between step {steps[1]}, the end of a run of this book, and step {steps[-1]} RL adds on "
                            f"problems of the training size: {added}. The arms end at, in per cent: {levels}.",
             "longer_method": str(ends["method"].iloc[0])}

@@ -9,7 +9,7 @@ from through_cases import count_rows, through_tables
 from bi.chapter import UNMEASURED
 from bi.evaluation.claims import judge_claims
 from bi.evaluation.findings import HOLDS, IN_PART, OPEN, OPPOSITE, UNSEEN
-from bi.evaluation.longer import longer_table
+from bi.evaluation.longer import NEVER, longer_table
 from bi.evaluation.through import problem_table
 from bi.recipes import CONTROLLED, CPU, LONGER, SMOKE, get_profile
 from bi.through_chapters import longer_facts, longer_rows
@@ -84,12 +84,11 @@ def test_levels_differences_and_what_the_further_steps_add():
     table = longer().set_index(["split", "arm", "versus", "step", "since"])["value"]
     for split in ("id", "ood"):
         for arm, path in RISES.items():
-            assert [table[split, arm, "", step, -1] for step in STEPS] == pytest.approx(path)
-        assert table[split, "bridge", "vanilla", 0, -1] == pytest.approx(-0.1)
-        assert table[split, "bridge", "subgoal", 450, -1] == pytest.approx(0.1)
+            assert [table[split, arm, "", step, NEVER] for step in STEPS] == pytest.approx(path)
+        assert table[split, "bridge", "vanilla", 0, NEVER] == pytest.approx(-0.1)
+        assert table[split, "bridge", "subgoal", 450, NEVER] == pytest.approx(0.1)
         assert table[split, "bridge", "", 450, 150] == pytest.approx(0.2)
         assert table[split, "bridge", "subgoal", 450, 150] == pytest.approx(0.2)
-        assert table[split, "bridge", "vanilla", 450, 0] == pytest.approx(0.4)
     assert (longer()["n"] == 3 * 40).all() and not longer()["value"].isna().any()
 
 
@@ -105,7 +104,7 @@ def test_intervals_are_those_of_paired_problems():
 def test_arms_that_stopped_earlier_are_not_compared():
     problems = problem_table(count_rows(lambda *_: 0.5, dict.fromkeys(RISES, (0, 1, 2, 3)), steps=STEPS))
     problems.loc[problems["arm"] == "bridge", "step_450"] = None
-    with pytest.raises(ValueError, match="arm bridge, step 450: .*run RL of all arms to the same step"):
+    with pytest.raises(ValueError, match="arm bridge, step 450: .*sample all again"):
         longer_table(problems, resamples=5)
 
 

@@ -60,10 +60,10 @@ def read_timings(grid: Grid, root: Path, runs: Path) -> list[dict[str, object]]:
 
 
 def _joined(earlier: list[dict[str, object]], timings: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Earlier records of other jobs, then ``timings``."""
-    jobs = [[record[name] for name in ("stage", "arm", "seed", "model")] for record in timings]
-    return [record for record in earlier
-            if [record[name] for name in ("stage", "arm", "seed", "model")] not in jobs] + timings
+    """One record a job, the later one where there are two."""
+    jobs = {tuple(record[name] for name in ("stage", "arm", "seed", "model")): record
+            for record in (*earlier, *timings)}
+    return list(jobs.values())
 
 
 def _differs(path: Path, data: object) -> bool:

@@ -68,7 +68,8 @@ def run_grid(snake: Snake, driver: str) -> None:
     """Plan, say the plan, and run what is not done yet."""
     todo = read_plan(snake.dry_run())
     grid, home = snake.grid, ROOT / "results" / snake.grid.home
-    estimate = read_estimate(home / TIMINGS, home / grid.results / TIMINGS)
+    own = home / grid.results / TIMINGS
+    estimate = read_estimate(*([home / TIMINGS] if grid.costs_as_home else []), own)
     every = Counter(stage for stage, _ in grid.jobs())
     if not todo:
         say(f"profile {grid.profile.name}: all {sum(every.values())} jobs are done and up to date")

@@ -157,6 +157,12 @@ class Grid:
         return self.profile.name.removesuffix(f"-{self.plan.beside}")
 
     @property
+    def costs_as_home(self) -> bool:
+        """Whether its cells take as long as those of the profile that it belongs to: the same task and training."""
+        home = get_profile(self.home)
+        return all(getattr(self.profile, part) == getattr(home, part) for part in ("task", "sft", "grpo"))
+
+    @property
     def every(self) -> tuple[str, ...]:
         """All that its tables compare, whether it runs or not: arms, each once, or bases."""
         if self.plan.bases:

@@ -73,7 +73,7 @@ def steps_table(counts: pd.DataFrame, pairs: Mapping[Cell, Mapping[str, Pairs]],
     """
     tokens = counts.groupby(["arm", "step"])["tokens"].mean()
     rows: list[dict[str, object]] = []
-    for split, metric, levels, n, method in [*_accuracies(counts, resamples), *_influences(pairs, lr, resamples)]:
+    for split, metric, levels, n, method in [*accuracy_levels(counts, resamples), *_influences(pairs, lr, resamples)]:
         for (arm, step), versus, drawn in _with_differences(levels):
             low, high = percentile_bounds(drawn)
             rows.append({"arm": arm, "step": step, "tokens": tokens[arm, step], "versus": versus, "split": split,
@@ -100,7 +100,12 @@ def accuracy_tables(counts: pd.DataFrame) -> dict[tuple[str, int], pd.DataFrame]
     return paired_tables(counts.assign(value=counts["correct"] / counts["n"]), ("arm", "step"), "sample all again")
 
 
-def _accuracies(counts: pd.DataFrame, resamples: int) -> Iterable[tuple[str, str, Levels, int, str]]:
+def accuracy_levels(counts: pd.DataFrame, resamples: int) -> Iterable[tuple[str, str, Levels, int, str]]:
+    """Split, metric, mean accuracies in every draw, (seed, problem) pairs and method of the interval, by split.
+
+    ``counts``: rows ``arm, seed, step, split, problem_id, n, correct``. Raises ``ValueError`` where arms or steps do
+    not have the same seeds and problems.
+    """
     for split, part in counts.groupby("split", sort=False):
         tables = accuracy_tables(part)
         seeds, problems = next(iter(tables.values())).shape
