@@ -81,9 +81,10 @@ class Estimate:
             return None
         return max([sum(work) / max(1, cores), *work])
 
-    def untimed(self, jobs: Iterable[Job]) -> list[str]:
-        """Stages of ``jobs`` that have not been timed, each once."""
-        return [stage for stage in dict.fromkeys(job.stage for job in jobs) if not self.seconds.get(stage)]
+    def untimed(self, jobs: Iterable[Job]) -> str:
+        """Which stages of ``jobs`` have not been timed, to follow a time without them; empty if none."""
+        stages = [stage for stage in dict.fromkeys(job.stage for job in jobs) if not self.seconds.get(stage)]
+        return f", without {', '.join(stages)}, never timed yet" if stages else ""
 
     def updated(self, stage: str, arm: str, seconds: float) -> Estimate:
         """With a time just measured, which tells of the other arms too: this machine is as much slower for them."""
@@ -117,10 +118,10 @@ def read_records(timings: Path) -> list[dict[str, Any]]:
 
 def describe(todo: list[Job], every: Mapping[str, int], estimate: Estimate, cores: int) -> list[str]:
     """Lines for the terminal: jobs to run and cached, stage by stage, reasons, and the time to expect."""
-    counts, seconds, untimed = Counter(job.stage for job in todo), estimate.total(todo, cores), estimate.untimed(todo)
-    expected = "no earlier run to estimate the time from" if seconds is None else f"about {duration(seconds)}"
-    without = f", without {', '.join(untimed)}, never timed yet" if untimed and seconds is not None else ""
-    lines = [f"{len(todo)} jobs to run, {sum(every.values()) - len(todo)} cached; {expected} on {cores} cores{without}"]
+    counts, seconds = Counter(job.stage for job in todo), estimate.total(todo, cores)
+    expected = ("no earlier run to estimate the time from" if seconds is None else
+                f"about {duration(seconds)} on {cores} cores{estimate.untimed(todo)}")
+    lines = [f"{len(todo)} jobs to run, {sum(every.values()) - len(todo)} cached; {expected}"]
     for stage, number in every.items():
         reasons = Counter(job.reason for job in todo if job.stage == stage)
         why = f" ({', '.join(reasons)})" if reasons else ""

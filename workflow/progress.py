@@ -39,9 +39,11 @@ class Progress:
             self.say(f"[{clock}] FAILED    {event['job']}\n{event['message']}")
 
     def left(self) -> str:
-        """The time still to expect of those stages to come that have been timed."""
+        """The time still to expect of the stages to come that have been timed, and which have not."""
         seconds = self.estimate.total(self.waiting, self.cores)
-        return "" if seconds is None or not self.waiting else f", about {duration(seconds)} left"
+        if seconds is None or not self.waiting:
+            return ""
+        return f", about {duration(seconds)} left{self.estimate.untimed(self.waiting)}"
 
 
 def _clock(seconds: float) -> str:
