@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from bi.evaluation.findings import SPLITS
 from bi.evaluation.verdicts import rows_of
@@ -49,7 +48,7 @@ def influence_by_step(table: pd.DataFrame, ax: Axes | None = None, *, metric: st
         _curve(ax, part, part["step"] + _aside(part["step"], index), arm, scale=100)
         ends[arm] = 100 * float(part["value"].iloc[-1])
     ax.set(xlabel=STEP_LABEL, ylabel="points of accuracy added\nby one more step")
-    ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
+    ax.set_xticks(sorted(rows["step"].unique()))
     name_curves(ax, ends)
     return ax
 
@@ -61,7 +60,7 @@ def parts_by_step(table: pd.DataFrame, ax: Axes | None = None, *, split: str = "
     _solid_and_dashed(ax, {"right completions": _plain(table, "plus", split),
                            "wrong ones": _plain(table, "minus", split)})
     ax.set(xlabel=STEP_LABEL, ylabel="nats added to the log-probability")
-    ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
+    ax.set_xticks(sorted(table["step"].unique()))
     return ax
 
 
