@@ -195,7 +195,7 @@ def test_what_hangs_dies_or_writes_for_ever_costs_its_own_exercise_only(tmp_path
         "            continue\n"
         "def lucky_share(main):\n    os._exit(0)\n"
         "def best_baseline(p, s, r):\n    return bytearray(10**13)\n"
-        "def objective(alpha):\n    open('big', 'w').write('x' * 10**9)\n"
+        "def objective(alpha):\n    open('big', 'w').write('x' * 10**8)\n"
         "def graphs_that_fit(steps, stated):\n    import ctypes; ctypes.string_at(0)\n")
     folder = write_class(tmp_path, ada_DOT_py=script)
     labels = ("ex-orders", "ex-strict", "ex-baseline", "ex-objective", "ex-two-graphs", "ex-signal")
