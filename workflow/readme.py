@@ -14,6 +14,7 @@ from bi.evaluation.claims import CLAIMS, judge_claims
 from bi.evaluation.findings import IN_PART, NOT_RUN, OPEN, OPPOSITE, SPLITS, UNSEEN
 from bi.evaluation.verdicts import Estimate, find
 from bi.files import atomic_write
+from bi.recipes import LONGER
 
 ROOT = Path(__file__).resolve().parents[1]
 LISTED = {"Of these claims the opposite was seen": (OPPOSITE,),
@@ -72,6 +73,7 @@ def blocks(results: Path) -> dict[str, str]:
             f"{ends['id'].points()} relative to vanilla",
             f"on problems of the training size, and {ends['ood'].points()} on larger ones.",
             *_beyond_subgoals(findings["subgoals"].seen, findings["level_subgoals"].seen),
+            *_more_steps(findings["more_steps"].seen, findings["more_steps_subgoals"].seen),
             *_other_bases(findings["unseen"].seen, findings["unseen_end"].seen),
             "",
             "\n\n".join(f"{words}:\n\n" + "\n".join(f"- {claim}" for claim in claims) if claims else f"{words}: none."
@@ -86,6 +88,14 @@ def _beyond_subgoals(all_starts: str, same_start: str) -> list[str]:
         return []
     return ["", f"Bridge minus an arm that is given subgoals alone (training size): {all_starts}.",
             f"Difference of the gains from the same accuracy before RL: {same_start}."]
+
+
+def _more_steps(vanilla: str, subgoals: str) -> list[str]:
+    """What bridge adds to both other arms where RL goes on for longer, as lines; none if not measured."""
+    if NOT_RUN in (vanilla, subgoals):
+        return []
+    return ["", f"**Where RL goes on**, for {LONGER} times as many steps, the differences of bridge are:", "",
+            f"- minus vanilla: {vanilla};", f"- minus subgoals alone: {subgoals}."]
 
 
 def _other_bases(gain: str, end: str) -> list[str]:
