@@ -47,8 +47,7 @@ def influence_by_step(table: pd.DataFrame, ax: Axes | None = None, *, metric: st
         part = rows[rows["arm"] == arm].sort_values("step")
         _curve(ax, part, part["step"] + _aside(part["step"], index), arm, scale=100)
         ends[arm] = 100 * float(part["value"].iloc[-1])
-    ax.set(xlabel=STEP_LABEL, ylabel="points of accuracy added\nby one more step")
-    ax.set_xticks(sorted(rows["step"].unique()))
+    _label(ax, rows["step"], "points of accuracy added\nby one more step")
     name_curves(ax, ends)
     return ax
 
@@ -59,8 +58,7 @@ def parts_by_step(table: pd.DataFrame, ax: Axes | None = None, *, split: str = "
     ax.axhline(0, color=OTHER_COLOR, lw=0.8)
     _solid_and_dashed(ax, {"right completions": _plain(table, "plus", split),
                            "wrong ones": _plain(table, "minus", split)})
-    ax.set(xlabel=STEP_LABEL, ylabel="nats added to the log-probability")
-    ax.set_xticks(sorted(table["step"].unique()))
+    _label(ax, table["step"], "nats added to the log-probability")
     return ax
 
 
@@ -72,8 +70,7 @@ def accuracy_by_step(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = new_axes(ax, 3.6)
     rows = {words: _plain(table, "accuracy", split) for split, words in SPLITS.items()}
     _solid_and_dashed(ax, rows)
-    ax.set(xlabel=STEP_LABEL, ylabel="accuracy")
-    ax.set_xticks(sorted(next(iter(rows.values()))["step"].unique()))
+    _label(ax, table["step"], "accuracy")
     return ax
 
 
@@ -110,6 +107,11 @@ def _solid_and_dashed(ax: Axes, rows: Mapping[str, pd.DataFrame]) -> None:
         _curve(ax, part, part["step"] + _aside(part["step"], index), arm, line=line)
     kinds = [Line2D([], [], color=OTHER_COLOR, ls=line, label=words) for words, line in zip(rows, LINES, strict=True)]
     top_legend(ax, [*(Line2D([], [], color=arm_color(arm), marker=arm_marker(arm), label=arm) for arm in arms), *kinds])
+
+
+def _label(ax: Axes, steps: pd.Series, words: str) -> None:
+    """Names of the axes, and a tick at each kept policy."""
+    ax.set(xlabel=STEP_LABEL, ylabel=words, xticks=sorted(steps.unique()))
 
 
 def _aside(steps: pd.Series, index: int) -> float:

@@ -233,11 +233,11 @@ def test_the_script_writes_a_csv_that_a_spreadsheet_reads(course: Path, tmp_path
 
 
 def test_the_clock_starts_when_the_process_is_up(tmp_path: Path) -> None:
-    late = ("import os, sys, time; time.sleep(1.0); open(sys.argv[1], 'a'); time.sleep(float(sys.argv[2])); "
+    late = ("import os, sys, time; time.sleep(2.0); open(sys.argv[1], 'a'); time.sleep(float(sys.argv[2])); "
             "os._exit(0)")  # up only after twice the limit; the second one then never ends
     for rest, ended in (("0", True), ("60", False)):
         report = tmp_path / f"{rest}.jsonl"
         process = subprocess.Popen([sys.executable, "-c", late, str(report), rest])
-        assert _wait(process, report, 0.5) is ended
+        assert _wait(process, report, 1.0) is ended
         process.kill()
         process.wait()

@@ -77,8 +77,7 @@ def test_the_published_times_of_the_book_are_enough_for_an_estimate():
     estimate = read_estimate(ROOT / "results" / "cpu" / "timings.json")
     for name in ("main", "arms", "full"):
         jobs = [Job(stage, (("arm", run.arm),), "") for stage, run in make_grid("cpu", name).jobs()]
-        assert estimate.total(jobs, 2) is not None
-        assert estimate.untimed(jobs) in ("", ", without tables, never timed yet")
+        assert estimate.total(jobs, 2) is not None and set(estimate.untimed(jobs)) <= {"tables"}
 
 
 def test_estimates_come_from_earlier_times_only(tmp_path):

@@ -81,10 +81,9 @@ class Estimate:
             return None
         return max([sum(work) / max(1, cores), *work])
 
-    def untimed(self, jobs: Iterable[Job]) -> str:
-        """Which stages of ``jobs`` have not been timed, to follow a time without them; empty if none."""
-        stages = [stage for stage in dict.fromkeys(job.stage for job in jobs) if not self.seconds.get(stage)]
-        return f", without {', '.join(stages)}, never timed yet" if stages else ""
+    def untimed(self, jobs: Iterable[Job]) -> list[str]:
+        """Stages of ``jobs`` that have not been timed, each once."""
+        return [stage for stage in dict.fromkeys(job.stage for job in jobs) if not self.seconds.get(stage)]
 
     def updated(self, stage: str, arm: str, seconds: float) -> Estimate:
         """With a time just measured, which tells of the other arms too: this machine is as much slower for them."""
@@ -116,11 +115,19 @@ def read_records(timings: Path) -> list[dict[str, Any]]:
         return []
 
 
+def in_words(jobs: list[Job], estimate: Estimate, cores: int, which: str) -> str:
+    """The time to expect of ``jobs``, followed by ``which`` and the stages left out; empty if none has been timed."""
+    seconds, untimed = estimate.total(jobs, cores), estimate.untimed(jobs)
+    if seconds is None:
+        return ""
+    without = f", without {', '.join(untimed)}, never timed yet" if untimed else ""
+    return f"about {duration(seconds)} {which}{without}"
+
+
 def describe(todo: list[Job], every: Mapping[str, int], estimate: Estimate, cores: int) -> list[str]:
     """Lines for the terminal: jobs to run and cached, stage by stage, reasons, and the time to expect."""
-    counts, seconds = Counter(job.stage for job in todo), estimate.total(todo, cores)
-    expected = ("no earlier run to estimate the time from" if seconds is None else
-                f"about {duration(seconds)} on {cores} cores{estimate.untimed(todo)}")
+    counts = Counter(job.stage for job in todo)
+    expected = in_words(todo, estimate, cores, f"on {cores} cores") or "no earlier run to estimate the time from"
     lines = [f"{len(todo)} jobs to run, {sum(every.values()) - len(todo)} cached; {expected}"]
     for stage, number in every.items():
         reasons = Counter(job.reason for job in todo if job.stage == stage)

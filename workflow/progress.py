@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bi.progress import duration
-from workflow.plan import Estimate, Job
+from workflow.plan import Estimate, Job, in_words
 
 
 class Progress:
@@ -40,10 +40,8 @@ class Progress:
 
     def left(self) -> str:
         """The time still to expect of the stages to come that have been timed, and which have not."""
-        seconds = self.estimate.total(self.waiting, self.cores)
-        if seconds is None or not self.waiting:
-            return ""
-        return f", about {duration(seconds)} left{self.estimate.untimed(self.waiting)}"
+        told = in_words(self.waiting, self.estimate, self.cores, "left") if self.waiting else ""
+        return f", {told}" if told else ""
 
 
 def _clock(seconds: float) -> str:

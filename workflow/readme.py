@@ -7,11 +7,12 @@ the tables. ``make reproduce`` does not touch the README, which speaks of the co
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bi.chapter import command_facts, read_if_made, read_table
 from bi.evaluation.claims import CLAIMS, judge_claims
-from bi.evaluation.findings import IN_PART, NOT_RUN, OPEN, OPPOSITE, SPLITS, UNSEEN
+from bi.evaluation.findings import IN_PART, NOT_RUN, OPEN, OPPOSITE, SPLITS, UNSEEN, Finding
 from bi.evaluation.verdicts import Estimate, find
 from bi.files import atomic_write
 from bi.recipes import LONGER
@@ -21,6 +22,18 @@ LISTED = {"Of these claims the opposite was seen": (OPPOSITE,),
           "These were tested, and the results do not support them": (UNSEEN,),
           "These are supported in part": (IN_PART,), "These have not been measured yet": (OPEN,)}
 """What the README lists of the claims, and by which verdicts."""
+TOLD = {
+    ("subgoals", "level_subgoals"):
+        "Bridge minus an arm that is given subgoals alone (training size): {}.\n"
+        "Difference of the gains from the same accuracy before RL: {}.",
+    ("more_steps", "more_steps_subgoals"):
+        f"**Where RL goes on**, for {LONGER} times as many steps, bridge minus another arm is:\n\n"
+        "- vanilla: {};\n- subgoals alone: {}.",
+    ("unseen", "unseen_end"):
+        "**The base decides.** From one whose corpus holds no behaviours, bridge minus vanilla is:\n\n"
+        "- in the gain, {};\n- after RL, {}.",
+}
+"""What is seen of two claims each, in words."""
 VERBS = {"supported": "holds here", "contradicted": "is contradicted here", "undecided": "is undecided here"}
 
 
@@ -72,9 +85,7 @@ def blocks(results: Path) -> dict[str, str]:
             f"That bridge also *ends* higher, as the paper reports, {VERBS[ends['id'].verdict()]}: after RL it stands "
             f"{ends['id'].points()} relative to vanilla",
             f"on problems of the training size, and {ends['ood'].points()} on larger ones.",
-            *_beyond_subgoals(findings["subgoals"].seen, findings["level_subgoals"].seen),
-            *_more_steps(findings["more_steps"].seen, findings["more_steps_subgoals"].seen),
-            *_other_bases(findings["unseen"].seen, findings["unseen_end"].seen),
+            *_told(findings),
             "",
             "\n\n".join(f"{words}:\n\n" + "\n".join(f"- {claim}" for claim in claims) if claims else f"{words}: none."
                         for words, claims in judged.items()),
@@ -82,28 +93,11 @@ def blocks(results: Path) -> dict[str, str]:
     }
 
 
-def _beyond_subgoals(all_starts: str, same_start: str) -> list[str]:
-    """What bridge adds to the arm with subgoals alone, as lines; none where that has not been measured."""
-    if NOT_RUN in (all_starts, same_start):
-        return []
-    return ["", f"Bridge minus an arm that is given subgoals alone (training size): {all_starts}.",
-            f"Difference of the gains from the same accuracy before RL: {same_start}."]
-
-
-def _more_steps(vanilla: str, subgoals: str) -> list[str]:
-    """What bridge adds to both other arms where RL goes on for longer, as lines; none if not measured."""
-    if NOT_RUN in (vanilla, subgoals):
-        return []
-    return ["", f"**Where RL goes on**, for {LONGER} times as many steps, the differences of bridge are:", "",
-            f"- minus vanilla: {vanilla};", f"- minus subgoals alone: {subgoals}."]
-
-
-def _other_bases(gain: str, end: str) -> list[str]:
-    """What bridge adds to vanilla from a base that has never read a behaviour, as lines; none if not measured."""
-    if NOT_RUN in (gain, end):
-        return []
-    return ["", "**The base decides.** From one whose corpus holds no behaviours, bridge minus vanilla is:", "",
-            f"- in the gain, {gain};", f"- after RL, {end}."]
+def _told(findings: Mapping[str, Finding]) -> Iterable[str]:
+    """Paragraphs of :data:`TOLD`, each behind an empty line; without those of claims that have not been measured."""
+    for (first, second), text in TOLD.items():
+        if NOT_RUN not in (seen := (findings[first].seen, findings[second].seen)):
+            yield from ("", text.format(*seen))
 
 
 def filled(text: str, parts: dict[str, str]) -> str:
