@@ -434,10 +434,12 @@ def _with_more_rows(profile: Profile) -> Profile:
 def _with_longer_rl(profile: Profile) -> Profile:
     """The two arms and their control with more steps of RL, a policy measured every so many steps as ``profile`` has.
 
-    Up to the first of these the run is that of ``profile``: rates are constant, and prompts are ordered by epoch.
+    Up to the first of these the run is that of ``profile``, or of the one with further seeds: rates are constant, and
+    prompts are ordered by epoch.
     """
     steps = profile.grpo.steps
-    return dataclasses.replace(profile, name=f"{profile.name}-longer", models=profile.models[:1], bases=(),
+    seeds = (*profile.seeds, *_with_further_seeds(profile).seeds)
+    return dataclasses.replace(profile, name=f"{profile.name}-longer", models=profile.models[:1], bases=(), seeds=seeds,
                                sizes=SizesRecipe(), grpo=dataclasses.replace(profile.grpo, steps=LONGER * steps),
                                through=dataclasses.replace(profile.through, every=steps), arms=CONTROLLED)
 

@@ -37,11 +37,13 @@ def set_to(low, high, **cell):
 
 
 @pytest.mark.parametrize("first", [SMOKE, CPU])
-def test_steps_policies_and_arms_are_all_that_differs(first):
+def test_steps_policies_arms_and_further_seeds_are_all_that_differs(first):
     longer = get_profile(f"{first.name}-longer")
+    assert longer.seeds == (*first.seeds, *get_profile(f"{first.name}-seeds").seeds)
     assert longer.grpo == dataclasses.replace(first.grpo, steps=LONGER * first.grpo.steps)
     assert longer.through.every == first.grpo.steps and longer.arms == CONTROLLED
-    same = {name: getattr(first, name) for name in ("name", "models", "bases", "sizes", "grpo", "through", "arms")}
+    differs = ("name", "models", "bases", "sizes", "grpo", "through", "arms", "seeds")
+    same = {name: getattr(first, name) for name in differs}
     assert dataclasses.replace(longer, **same) == first
     grid = make_grid(first.name, "longer")
     assert (grid.home, grid.results, grid.arms) == (first.name, "longer", CONTROLLED)
