@@ -55,7 +55,7 @@ help: ## List these commands
 	@echo '  CLUSTER     folder of a Snakemake profile: the same run on a cluster'
 	@echo '  ARGS        more options for pytest, as in ARGS="-k igsm"'
 	@echo '  BASE        which base model base trains: tiny-base (the default), plain-base, wide-base, small-base,'
-	@echo '              dyval-base or, on a GPU, gpu-base'
+	@echo '              range-base, dyval-base or, on a GPU, gpu-base'
 	@echo '  SWEEP       which sweep: grpo (the default), sft, regime, arms, dyval or dose'
 	@echo '  PYTHON      the Python 3.11 or 3.12 that .venv is made from'
 	@echo '  INSTALLER   pip: do without uv'

@@ -250,6 +250,11 @@ TINY_BASE = "models/tiny-base"
 PLAIN_BASE = "models/plain-base"
 """The base whose corpus holds no behaviours."""
 DYVAL_BASE = "models/dyval-base"
+RANGE_BASE = "models/range-base"
+"""The base that counts modulo :data:`LARGER_MODULUS`."""
+LARGER_MODULUS = 47
+"""The prime that values are taken modulo where their range is in question: the next one above twice that of the book.
+"""
 MORE_ROWS = 4
 """How many times as many rows of SFT the base without behaviours gets where the dose is in question."""
 LONGER = 3

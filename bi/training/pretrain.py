@@ -26,7 +26,7 @@ from bi.files import atomic_write, require_space
 from bi.processes import workers
 from bi.progress import Progress
 from bi.provenance import usable_cores
-from bi.recipes import digest
+from bi.recipes import LARGER_MODULUS, digest
 from bi.streams import stream_seed
 from bi.training.corpus import (
     CompactMixture,
@@ -89,12 +89,13 @@ BASES = {
     "plain-base": BaseRecipe(name="plain-base", corpus=CorpusRecipe(behaviors=0.0)),
     "wide-base": BaseRecipe(name="wide-base", corpus=CorpusRecipe(wide_results=1.0)),
     "small-base": BaseRecipe(name="small-base", hidden=256, heads=8, feed_forward=896, steps=6000),
+    "range-base": BaseRecipe(name="range-base", corpus=CorpusRecipe(modulus=LARGER_MODULUS)),
     "dyval-base": BaseRecipe(name="dyval-base", steps=9000, corpus=DyvalCorpusRecipe()),
 }
 """The book's base models by their folder below ``models/``. ``plain-base`` has no behaviours in its corpus;
 ``wide-base`` reads the texts of ``tiny-base`` and learns the results of all lines with several operations;
-``small-base`` is larger and reads half as many tokens, for about the same time; ``dyval-base`` reads DyVal arithmetic
-in place of iGSM."""
+``small-base`` is larger and reads half as many tokens, for about the same time; ``range-base`` counts modulo a prime
+of twice the size; ``dyval-base`` reads DyVal arithmetic in place of iGSM."""
 GPU_BASES = {
     "gpu-base": LargeBaseRecipe(
         name="gpu-base", hidden=512, layers=8, heads=8, kv_heads=4, feed_forward=1536, context=4096, steps=8000,
