@@ -15,7 +15,8 @@ def base(
     out: Annotated[Path, typer.Option(help="Folder of the base model; replaced when the new one is complete.")],
     name: Annotated[
         str, typer.Option(metavar="NAME",
-                          help="Which base: tiny-base, plain-base, wide-base, small-base, range-base, dyval-base or gpu-base.")
+                          help="Which base: tiny-base, plain-base, wide-base, small-base, range-base, dyval-base or "
+                               "gpu-base.")
     ] = "tiny-base",
     seed: Annotated[int, typer.Option(help="Seed of the corpus and of the initialisation.")] = 0,
     behaviors: Annotated[float | None, typer.Option(
