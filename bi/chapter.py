@@ -20,7 +20,7 @@ from bi.provenance import sidecar
 COMMANDS = "commands.csv"
 COURSE = "course.csv"
 EXPERIMENTS = ("probability", "rejection", "tokens", "passes", "through", "bases", "dyval", "seeds", "retest",
-               "longer", "dose")
+               "longer", "dose", "range")
 """Grids whose tables stand in a folder of their own below the profile's."""
 UNMEASURED = "not measured yet"
 

@@ -436,6 +436,13 @@ def _with_more_rows(profile: Profile) -> Profile:
                                sizes=SizesRecipe(), task=task)
 
 
+def _with_larger_values(profile: Profile) -> Profile:
+    """The main comparison with values modulo :data:`LARGER_MODULUS`, from the base that counts so; all else stays."""
+    options = tuple({**dict(profile.task.options), "modulus": LARGER_MODULUS}.items())
+    return dataclasses.replace(profile, name=f"{profile.name}-range", models=(ModelRecipe(RANGE_BASE),), bases=(),
+                               sizes=SizesRecipe(), task=dataclasses.replace(profile.task, options=options))
+
+
 def _with_longer_rl(profile: Profile) -> Profile:
     """The two arms and their control with more steps of RL, a policy measured every so many steps as ``profile`` has.
 
@@ -452,9 +459,9 @@ def _with_longer_rl(profile: Profile) -> Profile:
 BESIDE = {profile.name: profile for profile in (
     SMOKE_DYVAL, CPU_DYVAL, GPU_DYVAL, PAPER_DYVAL, *map(_with_further_seeds, PROFILES.values()),
     _with_more_problems(SMOKE, 24), _with_more_problems(CPU, PAPER.task.test_problems),
-    _with_longer_rl(SMOKE), _with_longer_rl(CPU),
+    _with_longer_rl(SMOKE), _with_longer_rl(CPU), _with_larger_values(SMOKE), _with_larger_values(CPU),
     *(_with_more_rows(profile) for profile in PROFILES.values() if ModelRecipe(PLAIN_BASE) in profile.bases))}
-"""Profiles of another task, with further seeds, more test problems, more rows or longer RL.
+"""Profiles of another task, with further seeds, more test problems, more rows, longer RL or larger values.
 
 Each is called like the one whose results it joins, and its grid."""
 

@@ -13,7 +13,7 @@ from bi.augmentation.arms import build_problems
 from bi.commands.base import base
 from bi.evaluation.base_card import MAX_BYTES, _overlap, base_profile, corpus_facts, make_base
 from bi.evaluation.base_model import held_out_problems, measure_base
-from bi.recipes import CPU, CPU_DYVAL, GPU
+from bi.recipes import CPU, CPU_DYVAL, GPU, get_profile
 from bi.streams import stream
 from bi.tasks.problem import in_corpus_half
 from bi.training.corpus import KINDS, CorpusRecipe, DyvalCorpusRecipe, EnglishCorpusRecipe, wide_results
@@ -116,6 +116,7 @@ def test_an_english_corpus_is_right_and_apart_from_the_splits_of_its_profile():
     held = build_problems(task, "test_id", 5, 0) + held_out_problems(ENGLISH, 4, 5)
     assert GPU.task.apart and not any(in_corpus_half(problem.key()) for problem in held)
     assert base_profile(ENGLISH.corpus) is GPU and base_profile(DyvalCorpusRecipe()) is CPU_DYVAL
+    assert base_profile(BASES["range-base"].corpus) is get_profile("cpu-range") and base_profile(CorpusRecipe()) is CPU
 
 
 def test_pieces_give_every_text_back_and_are_the_same_again():

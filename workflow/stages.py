@@ -77,6 +77,7 @@ STAGES = {
         Stage("tables_dyval", JOINED, file="tables"),
         Stage("tables_seeds", JOINED, file="tables"),
         Stage("tables_dose", JOINED, file="tables"),
+        Stage("tables_range", JOINED, file="tables"),
         Stage("tables_passes", TABLES),
         Stage("tables_through", TABLES),
         Stage("tables_longer", TABLES, file="tables_through"),
@@ -126,6 +127,7 @@ GRIDS = {
     "longer": GridPlan("accuracy and influence through more steps of RL",
                        cells=("measure", "grpo", "evaluate", "through"), tables="tables_longer", beside="longer"),
     "dose": GridPlan("more rows of SFT from the base without behaviours", tables="tables_dose", beside="dose"),
+    "range": GridPlan("the main comparison with values of twice the range", tables="tables_range", beside="range"),
 }
 
 

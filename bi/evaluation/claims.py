@@ -16,7 +16,7 @@ from bi.evaluation.ablation import holds_after_correction
 from bi.evaluation.findings import CROWDED, NOT_RUN, OPEN, SPLITS, Finding, combined
 from bi.evaluation.intervals import numpy_stream, paired_difference
 from bi.evaluation.verdicts import Estimate, Verdict, compare_seeds, estimate_of, find, rows_of, sided
-from bi.recipes import LONGER, MORE_ROWS
+from bi.recipes import LARGER_MODULUS, LONGER, MORE_ROWS
 
 Read = Callable[[str], pd.DataFrame | None]
 ABOUT_EQUAL = 0.10
@@ -355,6 +355,13 @@ CLAIMS = (
           f"difference of accuracies after RL with more rows, minus the same with the rows of the book; {BOTH}",
           dose.TABLES, "an interval that holds zero, or lies below it: what that base lacks is not rows", "bases",
           dose.moves_the_end),
+    Claim("range", f"bridge gains more than vanilla with values modulo {LARGER_MODULUS} too", "book",
+          f"difference of gains from a base that counts so, on two sizes of problems; {BOTH}", ("range/summary",),
+          "an interval that holds zero, or lies below it: the effect belongs to small numbers", "bases",
+          _both_splits("gain")),
+    Claim("range_end", f"with values modulo {LARGER_MODULUS}, bridge ends higher than vanilla too", "book",
+          f"difference of accuracies after RL from a base that counts so, on two sizes of problems; {BOTH}",
+          ("range/summary",), "an interval that holds zero, or lies below it", "bases", _both_splits("rl")),
     Claim("wide", "bridge gains more than vanilla from a base that calculates several operations in one line too",
           "book", f"difference of gains from the base that learnt all such lines, on two sizes of problems; {BOTH}",
           ("bases/accuracy",), "an interval that holds zero, or lies below it: the effect is easier arithmetic",
