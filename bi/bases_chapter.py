@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -13,8 +14,9 @@ from bi.evaluation.bases_findings import WEAK, WIDE, WITHOUT_BEHAVIORS, extra
 from bi.evaluation.dose import FEW, MORE
 from bi.evaluation.findings import SPLITS, STAGES
 from bi.evaluation.through_findings import points
-from bi.evaluation.verdicts import compare_seeds, estimate_of, rows_of, signed
+from bi.evaluation.verdicts import compare_seeds, estimate_of, find, rows_of, signed
 from bi.figure_style import ARM_COLORS, ordered
+from bi.recipes import ARMS
 
 CONDITIONS = {("train", "informative_train"): "training prompts with mixed outcomes",
               ("id", "mean_accuracy"): "influence, points a step"}
@@ -160,6 +162,27 @@ def dose_levels(doses: pd.DataFrame | None) -> pd.DataFrame:
                  for stage, words in STAGES.items() if stage != "gain"}
         shown.append({"rows of fine-tuning": row.base, "arm": row.arm, "problems": SPLITS[str(row.split)],
                       **{words: estimate_of(held.iloc[0]).level() for words, held in cells.items()}})
+    return pd.DataFrame(shown)
+
+
+def range_rows(summaries: Mapping[int, pd.DataFrame | None]) -> pd.DataFrame:
+    """Levels of vanilla and bridge and their difference by what values are taken modulo, with intervals, as texts.
+
+    ``summaries``: the table ``summary`` of each grid by its modulus. Empty while one of them has not been made.
+    """
+    shown = []
+    for modulus, summary in summaries.items():
+        if summary is None:
+            return pd.DataFrame()
+        for (split, size), arm in product(SPLITS.items(), ARMS):
+            levels = {words: find(summary, arm, stage, split) for stage, words in STAGES.items()}
+            shown.append({"values modulo": modulus, "problems": size, "arm": arm,
+                          **{words: level.brief() if words == STAGES["gain"] else level.level()
+                             for words, level in levels.items()}})
+        for split, size in SPLITS.items():
+            shown.append({"values modulo": modulus, "problems": size, "arm": f"{ARMS[1]} minus {ARMS[0]}",
+                          **{words: find(summary, ARMS[1], stage, split, versus=ARMS[0]).brief()
+                             for stage, words in STAGES.items()}})
     return pd.DataFrame(shown)
 
 

@@ -113,6 +113,9 @@ def invent_results(folder: Path) -> Path:
     for name in ("main", "summary", "rollout_accuracy", "influence", "anatomy", "behaviors", "ablation"):
         write_table(results / "dyval" / f"{name}.csv", tables[name], provenance(PROFILE, SEEDS, "0123456789ab", 12.0,
                                                                                 root=ROOT))
+    for name in ("summary", "influence", "anatomy"):
+        write_table(results / "range" / f"{name}.csv", tables[name], provenance(PROFILE, SEEDS, "0123456789ab", 12.0,
+                                                                                root=ROOT))
     later = counts.assign(seed=counts["seed"] + len(SEEDS))
     for name, table in {"summary": tables["summary"], "rollout_accuracy": later,
                         "ablation": ablation_table(later, resamples=50)}.items():
