@@ -22,10 +22,11 @@ Spread: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any
 
 
 @contextmanager
-def workers(count: int) -> Iterator[Spread]:
+def workers(count: int, chunk: int = _CHUNK) -> Iterator[Spread]:
     """A ``map`` by ``count`` processes, in order; with one it is ``map`` itself.
 
-    It reads the items as results are taken, never more than 128 a process ahead. Function, items and results must be
+    A process gets ``chunk`` items at a time: many small ones, or one large one. Items are read as results are taken,
+    never more than four chunks a process ahead. Function, items and results must be
     picklable. A ``ValueError`` or ``OSError`` of the function comes where its result would have come. If this process
     is killed, the others end too. Raises ``ValueError`` for a count that is not 1 to :data:`MOST`, and ``OSError`` when
     one of the others is killed.
@@ -37,21 +38,21 @@ def workers(count: int) -> Iterator[Spread]:
         return
     pool = ProcessPoolExecutor(count, initializer=_end_with_parent)
     try:
-        yield lambda function, items: _spread(pool, _AHEAD * count, function, items)
+        yield lambda function, items: _spread(pool, _AHEAD * count, chunk, function, items)
     except BrokenProcessPool:
         raise OSError("a process was killed, perhaps for want of memory; try again with fewer of them") from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _spread(pool: ProcessPoolExecutor, ahead: int, function: Callable, items: Iterable) -> Iterator[Any]:
+def _spread(pool: ProcessPoolExecutor, ahead: int, chunk: int, function: Callable, items: Iterable) -> Iterator[Any]:
     left = iter(items)
-    chunks = iter(lambda: list(islice(left, _CHUNK)), [])
-    waiting: deque[Future] = deque(pool.submit(_results, function, chunk) for chunk in islice(chunks, ahead))
+    chunks = iter(lambda: list(islice(left, chunk)), [])
+    waiting: deque[Future] = deque(pool.submit(_results, function, some) for some in islice(chunks, ahead))
     try:
         while waiting:
             done, error = waiting.popleft().result()
-            waiting.extend(pool.submit(_results, function, chunk) for chunk in islice(chunks, 1))
+            waiting.extend(pool.submit(_results, function, some) for some in islice(chunks, 1))
             yield from done
             if error is not None:
                 raise error

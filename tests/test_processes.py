@@ -23,6 +23,11 @@ def square(number):
     return number * number
 
 
+def pid_after(item):
+    time.sleep(item[1])
+    return os.getpid()
+
+
 def die(number):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -51,6 +56,13 @@ def test_items_are_read_only_a_little_ahead_of_the_results():
         for _ in range(500):
             next(results)
         assert 500 <= next(read) <= 500 + 2 * 128 + 32
+
+
+def test_large_items_go_one_at_a_time_to_whoever_is_free():
+    read = itertools.count()
+    with workers(2, chunk=1) as spread:
+        results = spread(pid_after, ((next(read), 0.1) for _ in range(40)))
+        assert len(set(itertools.islice(results, 8))) == 2 and next(read) <= 8 + 2 * 4
 
 
 def test_an_error_comes_where_its_result_would_have_come():

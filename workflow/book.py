@@ -11,14 +11,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from bi.files import atomic_folder, atomic_write, file_digest
 from bi.notebook import check_parameters, parameters_of, run_notebook
+from bi.processes import workers
 from bi.progress import duration
+from bi.provenance import usable_cores
 from bi.recipes import digest
 from workflow.locks import hold
 from workflow.pdf import find_browser, print_pdf
@@ -29,15 +32,42 @@ SOURCES = ("book", "bi", "tests", "workflow", "_config.yml", "_toc.yml", "CITATI
 BESIDE = ("results/commands.csv", "results/course.csv", "results/course.provenance.json", "results/influence",
           "results/benchmarks", "results/sweep", "models")  # tables that belong to no profile
 DATA = "book/data"
+MOST_CHAPTERS = 8
+"""Chapters that run at a time, whatever the cores: each may take some 600 MB of memory."""
 STRICT = ("--all", "-W", "-n", "--keep-going")
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter that has to run, ``key`` being the digest of all it reads; see :meth:`Book.make`."""
+
+    notebook: Path
+    parameters: Mapping[str, str]
+    key: str
+    place: Path
+    source: Path
+
+
+def run_chapter(chapter: Chapter) -> float:
+    """Execute one chapter and set its mark; returns the seconds that it took."""
+    begin, name = time.monotonic(), chapter.notebook.stem
+    with open(chapter.place / f"{name}.log", "w", encoding="utf-8") as log:
+        run_notebook(chapter.notebook, chapter.source / "notebooks" / chapter.notebook.name, chapter.parameters,
+                     cwd=chapter.source, failed=chapter.place / "failed" / chapter.notebook.name, log=log)
+    _mark(chapter.place, _chapter_mark(chapter.notebook), chapter.key)
+    return time.monotonic() - begin
 
 
 class Book:
     """The book of one profile: its chapters, the folder it is made in, and where it ends up."""
 
-    def __init__(self, root: Path, profile: str, say: Callable[[str], None] = print) -> None:
-        """``root`` is the repository, ``say`` gets one line for each thing that is made anew."""
+    def __init__(self, root: Path, profile: str, say: Callable[[str], None] = print, cores: int | None = None) -> None:
+        """``root`` is the repository, ``say`` gets one line for each thing that is made anew.
+
+        ``cores``: chapters at a time, by default as many as there are cores, :data:`MOST_CHAPTERS` at most.
+        """
         self.root, self.profile, self.say = root, profile, say
+        self.cores = min(cores or usable_cores(), MOST_CHAPTERS)
         self.place = root / "_build" / profile
         self.source = self.place / "source"
         self.html = self.place / "html"
@@ -71,8 +101,7 @@ class Book:
         """Run the chapters and build the HTML; returns its first page."""
         with hold(self.place / ".lock", f"the book in {self.place}", wait_s=60):
             self._stage()
-            for chapter in self.chapters:
-                self._run(chapter)
+            self._run()
             self._build()
         return self.html / "index.html"
 
@@ -93,7 +122,7 @@ class Book:
                 made = Path(folder) / "_build" / "singlehtml"
                 page = (made / "book" / "index.html").replace(made / "index.html")  # its paths are those from the top
                 print_pdf(page, target, browser)
-            self._set("pdf", key)
+            _mark(self.place, "pdf", key)
             self.say(f"PDF printed in {duration(time.monotonic() - begin)}")
         return target
 
@@ -106,19 +135,15 @@ class Book:
             if not link.is_symlink() and (self.root / name).exists():
                 link.symlink_to(os.path.relpath(self.root / name, link.parent))
 
-    def _run(self, chapter: Path) -> None:
-        """Execute one chapter if its code, text or tables have changed since."""
-        out, begin = self.source / "notebooks" / chapter.name, time.monotonic()
-        read = [*self.shown, self.root / DATA]
-        key = digest([file_digest(chapter), code_digest(chapter, self.root), self._contents(read)])
-        if self._is(f"chapter-{chapter.stem}", key) and out.is_file():
-            return
-        log = self.place / f"{chapter.stem}.log"
-        with open(log, "w", encoding="utf-8") as handle:
-            run_notebook(chapter, out, self.parameters(chapter), cwd=self.source,
-                         failed=self.place / "failed" / chapter.name, log=handle)
-        self._set(f"chapter-{chapter.stem}", key)
-        self.say(f"chapter {chapter.stem} in {duration(time.monotonic() - begin)}")
+    def _run(self) -> None:
+        """Execute the chapters whose code, text or tables have changed since, several at a time."""
+        tables = self._contents([*self.shown, self.root / DATA])
+        keys = {path: digest([file_digest(path), code_digest(path, self.root), tables]) for path in self.chapters}
+        todo = [Chapter(path, self.parameters(path), key, self.place, self.source) for path, key in keys.items()
+                if not (self._is(_chapter_mark(path), key) and (self.source / "notebooks" / path.name).is_file())]
+        with workers(max(1, min(self.cores, len(todo))), chunk=1) as spread:
+            for chapter, seconds in zip(todo, spread(run_chapter, todo), strict=True):
+                self.say(f"chapter {chapter.notebook.stem} in {duration(seconds)}")
 
     def _build(self) -> None:
         """Render all pages if anything shown has changed since; a warning is an error."""
@@ -132,7 +157,7 @@ class Book:
             for entry in (folder / "render" / "_build" / "html").iterdir():
                 os.rename(entry, folder / entry.name)
             shutil.rmtree(folder / "render")
-        self._set("book", key)
+        _mark(self.place, "book", key)
         self.say(f"book built in {duration(time.monotonic() - begin)}")
 
     def _render(self, out: Path, *more: str) -> None:
@@ -157,9 +182,15 @@ class Book:
         path = self.place / f".{name}.key"
         return path.is_file() and path.read_text(encoding="utf-8") == key
 
-    def _set(self, name: str, key: str) -> None:
-        with atomic_write(self.place / f".{name}.key") as handle:
-            handle.write(key)
+
+def _mark(place: Path, name: str, key: str) -> None:
+    """Say that ``name`` is made from what ``key`` is the digest of."""
+    with atomic_write(place / f".{name}.key") as handle:
+        handle.write(key)
+
+
+def _chapter_mark(notebook: Path) -> str:
+    return f"chapter-{notebook.stem}"
 
 
 def _files(toc: object) -> list[str]:

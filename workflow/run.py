@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
 def reproduce(options: argparse.Namespace) -> Path:
     """Everything, from problems to the book; returns the book's first page."""
     grid = make_grid(options.profile, options.grid)
-    made = Book(ROOT, options.profile, say)
+    made = Book(ROOT, options.profile, say, options.cores)
     if options.cluster is not None and not (options.cluster / "config.yaml").is_file():
         raise ValueError(f"--cluster {options.cluster} is no Snakemake profile: it has no config.yaml")
     check_all(grid, ROOT, RUNS, options.cores)
