@@ -386,8 +386,9 @@ PAPER = Profile(
 
 CONTROLLED = (*ARMS, "subgoal")
 """The two arms and the strongest control, subgoals alone."""
-TREE_ARMS = (*CONTROLLED, "exploitation")
-"""And subgoals with analysis, between the control and bridge: what each further behaviour costs and gains on trees."""
+TREE_ARMS = (*CONTROLLED, "exploitation", "pp", "rc")
+"""And subgoals with analysis, between the control and bridge: what each further behaviour costs and gains on trees; and
+the paper's other two arms."""
 FURTHER_ARMS = ("vanilla", "pp", "rc", "bridge", "subgoal")
 """The paper's four arms and the strongest control, with further seeds and test problems."""
 # DyVal arithmetic: each profile's recipes, but for the task and, at book size, the base that can read it.

@@ -134,14 +134,17 @@ def _from_a_level_start(versus: str) -> Callable[[pd.DataFrame], Finding | None]
     return look
 
 
-def _over_augmentation(ablation: pd.DataFrame) -> Finding | None:
-    rows = rows_of(ablation, how="all", versus="bridge", stage="gain")
-    rows = rows[rows["arm"].isin(["pp", "rc"])]
-    if set(rows["arm"]) != {"pp", "rc"}:
-        return None
-    found = {(row["arm"], row["split"]): estimate_of(row).turned() for _, row in rows.iterrows()}
-    seen = "; ".join(f"{arm}, {SPLITS[split]}: {estimate.points()}" for (arm, split), estimate in found.items())
-    return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
+def _over_augmentation(names: Mapping[str, str] = SPLITS) -> Callable[[pd.DataFrame], Finding | None]:
+    def look(ablation: pd.DataFrame) -> Finding | None:
+        rows = rows_of(ablation, how="all", versus="bridge", stage="gain")
+        rows = rows[rows["arm"].isin(["pp", "rc"])]
+        if set(rows["arm"]) != {"pp", "rc"}:
+            return None
+        found = {(row["arm"], row["split"]): estimate_of(row).turned() for _, row in rows.iterrows()}
+        seen = "; ".join(f"{arm}, {names[split]}: {estimate.points()}" for (arm, split), estimate in found.items())
+        return Finding(seen, combined(estimate.verdict() for estimate in found.values()))
+
+    return look
 
 
 def _over_more_tokens(ablation: pd.DataFrame) -> Finding | None:
@@ -289,7 +292,7 @@ CLAIMS = (
           ("retest/accuracy",), "an interval that holds zero, or lies below it", "two_arms", retest.over_subgoals),
     Claim("augmented", "RL adds more to bridge than to arms with reordered premises (pp) or steps (rc)", "paper",
           f"difference of gains, though pp and rc read four rows a problem in SFT; {BOTH}", ("ablation",),
-          "an interval that holds zero, or lies below it", "ablation", _over_augmentation),
+          "an interval that holds zero, or lies below it", "ablation", _over_augmentation()),
     Claim("longer", "RL adds more to bridge than to vanilla with as many tokens of SFT", "reviewers",
           f"gain of bridge minus that of plain chains of thought on more problems; {BOTH}", ("tokens/ablation",),
           "an interval that holds zero, or lies below it", "ablation", _over_more_tokens),
@@ -382,6 +385,9 @@ CLAIMS = (
     Claim("dyval", "the effect appears on PromptBench's DyVal arithmetic as well", "paper",
           f"difference of gains on two kinds of trees; {BOTH}", ("dyval/summary",),
           "an interval that holds zero, or lies below it", "dyval", _both_splits("gain", CROWDED)),
+    Claim("tree_augmented", "on arithmetic trees too, RL adds more to bridge than to pp and rc", "paper",
+          f"difference of gains on two kinds of trees, though pp and rc read four rows a problem in SFT; {BOTH}",
+          ("dyval/ablation",), "an interval that holds zero, or lies below it", "dyval", _over_augmentation(CROWDED)),
     Claim("tree_subgoals", "on arithmetic trees, bridge gains more than subgoals alone, and ends higher", "book",
           f"differences of gains and of accuracies after RL, trees with few redundant premises; {BOTH}",
           ("dyval/ablation",), "an interval that holds zero, or lies below it: there the effect is easier arithmetic",
