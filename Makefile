@@ -49,7 +49,7 @@ help: ## List these commands
 	@echo 'Settings, each written NAME=value after the command:'
 	@echo '  PROFILE     size of the run: smoke (minutes, claims nothing), cpu (the default), gpu, paper'
 	@echo '  GRID        what reproduce runs: main (the default), arms, full, probability, rejection, tokens, passes,'
-	@echo '              through, bases, dyval, seeds, retest, longer, dose or range;'
+	@echo '              through, bases, dyval, depth, seeds, retest, longer, dose or range;'
 	@echo '              GRID=bases:wide-base or GRID=tokens:vanilla_tokens runs what is named behind the colon,'
 	@echo '              and keeps the rest'
 	@echo '  CORES       jobs at a time (default: every core)'

@@ -19,8 +19,8 @@ from bi.provenance import sidecar
 
 COMMANDS = "commands.csv"
 COURSE = "course.csv"
-EXPERIMENTS = ("probability", "rejection", "tokens", "passes", "through", "bases", "dyval", "seeds", "retest",
-               "longer", "dose", "range")
+EXPERIMENTS = ("probability", "rejection", "tokens", "passes", "through", "bases", "dyval", "depth", "seeds",
+               "retest", "longer", "dose", "range")
 """Grids whose tables stand in a folder of their own below the profile's."""
 UNMEASURED = "not measured yet"
 

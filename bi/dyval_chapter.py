@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ from bi.chapter import UNMEASURED
 from bi.evaluation.findings import CROWDED, STAGES
 from bi.evaluation.verdicts import estimate_of, find, rows_of
 from bi.evidence_chapters import trained_arms
-from bi.figure_style import BEHAVIOR_LABELS
+from bi.figure_style import ARM_COLORS, BEHAVIOR_LABELS, ordered
 from bi.recipes import TaskRecipe
 from bi.sweep import SweepPlan
 from bi.sweep_chapter import sweep_facts, sweep_rows
@@ -103,6 +104,27 @@ def moved_text(behaviors: pd.DataFrame | None, anatomy: pd.DataFrame | None) -> 
     return (f"In bridge, RL takes {changes} a completion. After it arithmetic is the first error of "
             f"{100 * errors['bridge']:.0f} per cent of bridge's completions and {100 * errors['vanilla']:.0f} per cent "
             "of vanilla's.")
+
+
+def depth_rows(accuracy: pd.DataFrame | None) -> pd.DataFrame:
+    """Every arm on trees of the trained depth and on deeper ones, and what it has above vanilla, as texts.
+
+    ``accuracy``: the table of the grid ``depth`` (:func:`bi.evaluation.bases.bases_table`); empty without it.
+    """
+    if accuracy is None:
+        return pd.DataFrame()
+    shown = []
+    for levels, arm in product(sorted(set(accuracy["size"])), ordered(accuracy["arm"], ARM_COLORS)):
+        held = rows_of(accuracy, size=levels, arm=arm, than="").set_index(["versus", "stage"])
+        row: dict[str, Any] = {"levels": levels, "arm": arm}
+        for stage, words in STAGES.items():
+            level = estimate_of(held.loc["", stage])
+            row[words] = level.brief() if stage == "gain" else level.level()
+        for stage in ("gain", "rl"):
+            beside = held[held.index == ("vanilla", stage)]
+            row[f"{STAGES[stage]}, minus vanilla's"] = estimate_of(beside.iloc[0]).brief() if len(beside) else ""
+        shown.append(row)
+    return pd.DataFrame(shown)
 
 
 def added_rows(ablation: pd.DataFrame | None) -> pd.DataFrame:

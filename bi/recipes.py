@@ -181,7 +181,8 @@ class PassRecipe:
 
 @dataclass(frozen=True)
 class SizesRecipe:
-    """Tests beside those of the splits (``GRID=bases``): ``problems`` problems of each number of operations in ``ops``.
+    """Tests beside those of the splits (``GRID=bases``, ``depth``): ``problems`` problems of each size in ``ops``,
+    operations in iGSM and levels in DyVal.
 
     None of ``ops`` may be a size that is trained on, so that no such problem can stand in a training set.
     """
@@ -393,19 +394,22 @@ FURTHER_ARMS = ("vanilla", "pp", "rc", "bridge", "subgoal")
 """The paper's four arms and the strongest control, with further seeds and test problems."""
 # DyVal arithmetic: each profile's recipes, but for the task and, at book size, the base that can read it.
 SMOKE_DYVAL = dataclasses.replace(
-    SMOKE, name="smoke-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(), arms=TREE_ARMS,
+    SMOKE, name="smoke-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), arms=TREE_ARMS,
+    sizes=SizesRecipe(ops=(4,), problems=4),
     task=dataclasses.replace(SMOKE.task, task=DYVAL.task, wording="dyval_compact", options=DYVAL_COMPACT),
 )
 CPU_DYVAL = dataclasses.replace(
-    CPU, name="cpu-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), sizes=SizesRecipe(), arms=TREE_ARMS,
+    CPU, name="cpu-dyval", models=(ModelRecipe(DYVAL_BASE),), bases=(), arms=TREE_ARMS,
+    sizes=SizesRecipe(ops=(4,), problems=CPU.task.test_problems),
     task=dataclasses.replace(DYVAL, wording="dyval_compact", options=DYVAL_COMPACT, apart=True),
 )
 GPU_DYVAL = dataclasses.replace(
-    GPU, name="gpu-dyval", arms=TREE_ARMS,
+    GPU, name="gpu-dyval", arms=TREE_ARMS, sizes=SizesRecipe(ops=(6,), problems=GPU.task.test_problems),
     task=dataclasses.replace(DYVAL, rl_prompts=GPU.task.rl_prompts, test_problems=GPU.task.test_problems),
 )
 PAPER_DYVAL = dataclasses.replace(
     PAPER, name="paper-dyval", models=PAPER.models[:1], arms=TREE_ARMS,
+    sizes=SizesRecipe(ops=(6,), problems=PAPER.task.test_problems),
     task=dataclasses.replace(DYVAL, rl_prompts=PAPER.task.rl_prompts, test_problems=PAPER.task.test_problems),
 )
 

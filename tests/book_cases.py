@@ -22,6 +22,7 @@ from bi.augmentation.anatomy import KINDS
 from bi.course import EXERCISES
 from bi.evaluation.ablation import ablation_table
 from bi.evaluation.base_model import SIZE
+from bi.evaluation.bases import bases_table
 from bi.evaluation.before_after import completion_pairs
 from bi.evaluation.lines import SUMS, line_table
 from bi.evaluation.tables import behavior_rows, summary_table
@@ -113,6 +114,9 @@ def invent_results(folder: Path) -> Path:
     for name in ("main", "summary", "rollout_accuracy", "influence", "anatomy", "behaviors", "ablation"):
         write_table(results / "dyval" / f"{name}.csv", tables[name], provenance(PROFILE, SEEDS, "0123456789ab", 12.0,
                                                                                 root=ROOT))
+    deeper = counts[counts["arm"] != "base"].assign(base="dyval-base", size=counts["split"].map({"id": 3, "ood": 4}))
+    deeper = bases_table(deeper, resamples=50).assign(trained=lambda rows: rows["size"] == 3)
+    write_table(results / "depth" / "accuracy.csv", deeper, provenance(PROFILE, SEEDS, "0123456789ab", 12.0, root=ROOT))
     for name in ("summary", "influence", "anatomy"):
         write_table(results / "range" / f"{name}.csv", tables[name], provenance(PROFILE, SEEDS, "0123456789ab", 12.0,
                                                                                 root=ROOT))

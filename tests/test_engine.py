@@ -98,7 +98,7 @@ def test_estimates_come_from_earlier_times_only(tmp_path):
 
 def test_times_of_another_recipe_are_no_estimate():
     alike = {name: make_grid("cpu", name).costs_as_home for name in GRIDS}
-    assert {name for name, same in alike.items() if not same} == {"dyval", "retest", "longer", "dose", "range"}
+    assert {name for name, same in alike.items() if not same} == {"dyval", "depth", "retest", "longer", "dose", "range"}
 
 
 def test_a_slow_machine_is_slow_for_the_other_arms_too():

@@ -147,6 +147,13 @@ def _over_augmentation(names: Mapping[str, str] = SPLITS) -> Callable[[pd.DataFr
     return look
 
 
+def _on_deeper_trees(accuracy: pd.DataFrame) -> Finding | None:
+    rows = rows_of(accuracy, arm="bridge", versus="vanilla", than="", stage="gain")
+    found = {row["size"]: estimate_of(row) for _, row in rows[~rows["trained"]].iterrows()}
+    seen = "; ".join(f"{levels} levels: {estimate.points()}" for levels, estimate in found.items())
+    return Finding(seen, combined(estimate.verdict() for estimate in found.values())) if found else None
+
+
 def _over_more_tokens(ablation: pd.DataFrame) -> Finding | None:
     rows = rows_of(ablation, how="all", arm="vanilla_tokens", stage="gain").set_index(["versus", "split"])
     if ("bridge", "id") not in rows.index:
@@ -388,6 +395,9 @@ CLAIMS = (
     Claim("tree_augmented", "on arithmetic trees too, RL adds more to bridge than to pp and rc", "paper",
           f"difference of gains on two kinds of trees, though pp and rc read four rows a problem in SFT; {BOTH}",
           ("dyval/ablation",), "an interval that holds zero, or lies below it", "dyval", _over_augmentation(CROWDED)),
+    Claim("tree_depth", "on trees with more levels than any that was trained on, RL adds more to bridge than to "
+          "vanilla", "paper", f"difference of gains on deeper trees; {BOTH}", ("depth/accuracy",),
+          "an interval that holds zero, or lies below it", "dyval", _on_deeper_trees),
     Claim("tree_subgoals", "on arithmetic trees, bridge gains more than subgoals alone, and ends higher", "book",
           f"differences of gains and of accuracies after RL, trees with few redundant premises; {BOTH}",
           ("dyval/ablation",), "an interval that holds zero, or lies below it: there the effect is easier arithmetic",
