@@ -16,7 +16,7 @@ from bi.evaluation.findings import SPLITS, STAGES
 from bi.evaluation.through_findings import points
 from bi.evaluation.verdicts import compare_seeds, estimate_of, find, rows_of, signed
 from bi.figure_style import ARM_COLORS, ordered
-from bi.recipes import ARMS
+from bi.recipes import ARMS, COMPACT, LARGER_MODULUS
 
 CONDITIONS = {("train", "informative_train"): "training prompts with mixed outcomes",
               ("id", "mean_accuracy"): "influence, points a step"}
@@ -184,6 +184,15 @@ def range_rows(summaries: Mapping[int, pd.DataFrame | None]) -> pd.DataFrame:
                           **{words: find(summary, ARMS[1], stage, split, versus=ARMS[0]).brief()
                              for stage, words in STAGES.items()}})
     return pd.DataFrame(shown)
+
+
+def range_facts(summary: pd.DataFrame | None) -> dict[str, str]:
+    """Both moduli, and what bridge has above vanilla with the larger one, in short for the front page."""
+    facts = {"modulus": str(dict(COMPACT)["modulus"]), "larger_modulus": str(LARGER_MODULUS)}
+    for words, stage in (("gain", "gain"), ("end", "rl")):
+        facts[f"brief_range_{words}"] = UNMEASURED if summary is None else "; ".join(
+            find(summary, ARMS[1], stage, split, versus=ARMS[0]).brief() for split in SPLITS)
+    return facts
 
 
 def _by_seed(values: pd.Series) -> str:

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from bi.augmentation.arms import build_problems
-from bi.bases_chapter import range_rows
+from bi.bases_chapter import range_facts, range_rows
+from bi.chapter import UNMEASURED
 from bi.evaluation.claims import judge_claims
 from bi.evaluation.findings import HOLDS, IN_PART, OPEN, OPPOSITE, UNSEEN
 from bi.recipes import COMPACT, CPU, LARGER_MODULUS, RANGE_BASE, SMOKE, get_profile
@@ -74,3 +75,10 @@ def test_rows_hold_levels_and_differences_of_both_ranges():
     assert kept.loc[(23, "training size", "bridge"), "after RL"] == "50.0 (45.0 to 55.0)"
     assert kept.loc[(47, "larger", "bridge minus vanilla"), "gain"] == "+0.0 (−10.0 to +10.0)"
     assert range_rows({23: summary((0.1, 0.2)), 47: None}).empty
+
+
+def test_the_front_page_has_the_larger_range_in_short():
+    facts = range_facts(summary((0.1, 0.2), (-0.1, 0.1)))
+    assert facts["brief_range_gain"] == "+15.0 (+10.0 to +20.0); +15.0 (+10.0 to +20.0)"
+    assert facts["brief_range_end"].startswith("+0.0 (") and facts["larger_modulus"] == str(LARGER_MODULUS)
+    assert range_facts(None)["brief_range_end"] == UNMEASURED and set(range_facts(None)) == set(facts)
