@@ -41,6 +41,10 @@ def workers(count: int, chunk: int = _CHUNK) -> Iterator[Spread]:
         yield lambda function, items: _spread(pool, _AHEAD * count, chunk, function, items)
     except BrokenProcessPool:
         raise OSError("a process was killed, perhaps for want of memory; try again with fewer of them") from None
+    except KeyboardInterrupt:  # the others were interrupted as well: nobody waits for them, or for what they say
+        for process in multiprocessing.active_children():
+            process.kill()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
