@@ -174,14 +174,10 @@ def range_rows(summaries: Mapping[int, pd.DataFrame | None]) -> pd.DataFrame:
     for modulus, summary in summaries.items():
         if summary is None:
             return pd.DataFrame()
-        for (split, size), arm in product(SPLITS.items(), ARMS):
-            levels = {words: find(summary, arm, stage, split) for stage, words in STAGES.items()}
-            shown.append({"values modulo": modulus, "problems": size, "arm": arm,
-                          **{words: level.brief() if words == STAGES["gain"] else level.level()
-                             for words, level in levels.items()}})
-        for split, size in SPLITS.items():
-            shown.append({"values modulo": modulus, "problems": size, "arm": f"{ARMS[1]} minus {ARMS[0]}",
-                          **{words: find(summary, ARMS[1], stage, split, versus=ARMS[0]).brief()
+        for (split, size), (arm, versus) in product(SPLITS.items(), ((ARMS[0], ""), (ARMS[1], ""), ARMS[::-1])):
+            found = {stage: find(summary, arm, stage, split, versus=versus) for stage in STAGES}
+            shown.append({"values modulo": modulus, "problems": size, "arm": f"{arm} minus {versus}" if versus else arm,
+                          **{words: found[stage].brief() if versus or stage == "gain" else found[stage].level()
                              for stage, words in STAGES.items()}})
     return pd.DataFrame(shown)
 

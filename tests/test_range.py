@@ -61,11 +61,13 @@ def test_problems_of_the_profile_use_the_whole_range():
 def test_its_claims_read_its_own_table(gains, ends, verdicts):
     found = judge_claims({"range/summary": summary(gains, ends), "summary": summary((0.3, 0.4))}.get)
     assert (found["range"].verdict, found["range_end"].verdict) == verdicts
-    one = summary(gains, ends)
-    one.loc[(one["versus"] != "") & (one["stage"] == "gain") & (one["split"] == "id"), "low"] = -0.9
-    if verdicts[0] == HOLDS:
-        assert judge_claims({"range/summary": one}.get)["range"].verdict == IN_PART
     assert judge_claims({"summary": summary(gains, ends)}.get)["range"].verdict == OPEN
+
+
+def test_its_claims_need_both_sizes():
+    one = summary((0.1, 0.2))
+    one.loc[(one["versus"] != "") & (one["stage"] == "gain") & (one["split"] == "id"), "low"] = -0.9
+    assert judge_claims({"range/summary": one}.get)["range"].verdict == IN_PART
 
 
 def test_rows_hold_levels_and_differences_of_both_ranges():

@@ -17,7 +17,7 @@ from bi.evaluation.anatomy import KINDS as KINDS_OF_ERRORS
 from bi.evaluation.base_model import PROBLEMS, SIZE, measure_base
 from bi.files import atomic_folder
 from bi.provenance import provenance, write_table
-from bi.recipes import CPU, CPU_DYVAL, GPU, LARGER_MODULUS, Profile, TaskRecipe, digest, get_profile
+from bi.recipes import CPU, CPU_DYVAL, GPU, Profile, TaskRecipe, digest, get_profile
 from bi.tasks.problem import in_corpus_half
 from bi.training.corpus import KINDS, CompactMixture, Mixture
 from bi.training.policy import Policy, default_device, load_policy
@@ -43,10 +43,10 @@ def make_base(recipe: BaseRecipe, out: Path) -> None:
 
 
 def base_profile(mixture: Mixture) -> Profile:
-    """The profile whose splits a base with this corpus serves: that of its wording and, where there are two, range."""
-    if getattr(mixture, "modulus", None) == LARGER_MODULUS:
-        return get_profile(f"{CPU.name}-range")
-    return {"compact": CPU, "dyval_compact": CPU_DYVAL, "english": GPU}[mixture.wording]
+    """The profile whose splits a base with this corpus serves: that of its wording and range of values."""
+    served = (CPU, CPU_DYVAL, get_profile(f"{CPU.name}-range"), GPU)
+    known = {(each.task.wording, dict(each.task.options).get("modulus")): each for each in served}
+    return known[mixture.wording, getattr(mixture, "modulus", None)]
 
 
 def corpus_facts(recipe: BaseRecipe, task: TaskRecipe, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
